@@ -1,0 +1,44 @@
+//! What a program could not record, one counter per reason.
+
+/// Reasons in the order of [`NAMES`]; the index into the `LOSS` map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Loss {
+    /// More connections in accept queues than the map holds: their wait is not measured.
+    QueuedFull = 0,
+    /// More histogram buckets in use than the map holds.
+    HistogramFull = 1,
+    /// More threads than the map holds: run-queue latency and blocked system calls are not timed.
+    ThreadsFull = 2,
+    /// More pairs of system call and errno than the map holds.
+    ErrorsFull = 3,
+    /// More listening sockets than the map holds.
+    ListenersFull = 4,
+    /// A drop was seen on a CPU without a baseline: the packet is not attributed.
+    NoBaseline = 5,
+    /// A connection entered the accept queue without its child socket being known.
+    NoChild = 6,
+    /// A system call returned whose entry was not seen: counted, not timed.
+    NoEntry = 7,
+    /// Kernel memory could not be read.
+    ReadFailed = 8,
+    /// A drop at a socket that no known listener owns.
+    UnknownListener = 9,
+}
+
+/// Number of reasons.
+pub const COUNT: u32 = 10;
+
+/// A name for each reason, in order.
+pub const NAMES: [&str; COUNT as usize] = [
+    "queued_full",
+    "histogram_full",
+    "threads_full",
+    "errors_full",
+    "listeners_full",
+    "no_baseline",
+    "no_child",
+    "no_entry",
+    "read_failed",
+    "unknown_listener",
+];
