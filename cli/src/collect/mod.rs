@@ -1,32 +1,24 @@
 //! Puts one [`Sample`] together from all readers. The only place that reads the clock.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
 
 use crate::{
-    host::{NamespaceReader, ProcessError, ProcessReader, Roots, host, socket_owners},
+    host::{NamespaceReader, ProcessError, ProcessReader, Roots, host},
     kernel::{Kernel, Options},
     sample::{Listener, Namespace, Probes, Process, Reading, Sample},
     target::Target,
 };
 
-/// A scan of all descriptors of the host is only repeated this often while a socket stays without an owner.
-const OWNER_RETRY: Duration = Duration::from_secs(5);
-
 /// Reads one target again and again.
 pub struct Collector {
     roots: Roots,
-    target: Target,
+    ports: Vec<u16>,
+    display: String,
     namespace: NamespaceReader,
     kernel: Option<Kernel>,
     processes: Vec<ProcessReader>,
-    /// Owners of listening sockets by inode, as far as they could be seen.
-    owners: HashMap<u64, Vec<i32>>,
-    owners_read_ns: Option<u64>,
     /// What happened that belongs on the screen: namespaces that could not be watched and the like.
     notices: Vec<String>,
 }
@@ -37,26 +29,25 @@ impl Collector {
     /// # Errors
     /// The network namespace of the target cannot be entered or read.
     pub fn open(roots: &Roots, target: Target) -> anyhow::Result<Self> {
-        let namespace = NamespaceReader::open(roots, &target.netns, target.pids.first().copied())?;
+        let Target { pids, ports, netns, display } = target;
+        let namespace = NamespaceReader::open(roots, netns, pids.first().copied())?;
         let mut collector = Self {
             roots: roots.clone(),
-            target,
+            ports,
+            display,
             namespace,
             kernel: None,
             processes: Vec::new(),
-            owners: HashMap::new(),
-            owners_read_ns: None,
             notices: Vec::new(),
         };
-        let pids = collector.target.pids.clone();
         collector.open_processes(&pids);
         Ok(collector)
     }
 
-    /// What is looked at.
+    /// What is looked at, for people.
     #[must_use]
-    pub const fn target(&self) -> &Target {
-        &self.target
+    pub fn display(&self) -> &str {
+        &self.display
     }
 
     /// Sentences for the user that came up, each once.
@@ -67,8 +58,8 @@ impl Collector {
     /// Loads and attaches the probes; what cannot run is told by their statuses.
     pub fn start_probes(&mut self, options: &Options) {
         let mut kernel = Kernel::start(options);
-        let inode = self.target.netns.inode();
-        match self.target.netns.run_inside(|| kernel.watch_namespace(inode)) {
+        let inode = self.namespace.inode();
+        match self.namespace.netns().run_inside(|| kernel.watch_namespace(inode)) {
             Ok(Ok(())) => {}
             Ok(Err(reason)) => self.notices.push(reason),
             Err(error) => self.notices.push(error.to_string()),
@@ -95,7 +86,6 @@ impl Collector {
     pub fn sample(&mut self) -> Sample {
         let mut namespace = self.namespace.read();
         self.restrict(&mut namespace);
-        self.find_owners(&mut namespace);
         self.tell_traced(&namespace);
         let processes = self.read_processes();
         // The counters of the kernel and those of the probes cannot be read in one step; two readings around
@@ -138,44 +128,22 @@ impl Collector {
     /// Keeps the listeners of the target's ports, if it names any. The probes record every listener of the
     /// namespace all the same, so that the ledger adds up.
     fn restrict(&self, namespace: &mut Namespace) {
-        if self.target.ports.is_empty() {
+        if self.ports.is_empty() {
             return;
         }
         if let Reading::Value(listeners) = &mut namespace.listeners {
-            listeners.retain(|listener| self.target.ports.contains(&listener.port));
+            listeners.retain(|listener| self.ports.contains(&listener.port));
         }
         if let Reading::Value(established) = &mut namespace.established {
-            established.retain(|entry| self.target.ports.contains(&entry.port));
+            established.retain(|entry| self.ports.contains(&entry.port));
         }
     }
 
     /// Keeps the probes' listeners of the target's network namespace.
     fn restrict_probes(&self, mut probes: Probes) -> Probes {
-        let inode = self.target.netns.inode();
+        let inode = self.namespace.inode();
         probes.listeners.retain(|listener| listener.netns == inode);
         probes
-    }
-
-    /// Fills in the processes that hold each listener; scans all descriptors only when there is a new socket.
-    fn find_owners(&mut self, namespace: &mut Namespace) {
-        let Reading::Value(listeners) = &mut namespace.listeners else { return };
-        let inodes: HashSet<u64> = listeners.iter().map(|listener| listener.inode).collect();
-        let unknown = inodes.iter().any(|inode| !self.owners.contains_key(inode));
-        let unowned = inodes.iter().any(|inode| self.owners.get(inode).is_some_and(Vec::is_empty));
-        let now = monotonic_ns();
-        let retry = u64::try_from(OWNER_RETRY.as_nanos()).unwrap_or(u64::MAX);
-        let stale = self.owners_read_ns.is_none_or(|read| now.saturating_sub(read) > retry);
-        if unknown || (unowned && stale) {
-            let found = socket_owners(&self.roots, &inodes);
-            self.owners = inodes
-                .iter()
-                .map(|inode| (*inode, found.by_inode.get(inode).cloned().unwrap_or_default()))
-                .collect();
-            self.owners_read_ns = Some(now);
-        }
-        for listener in listeners {
-            listener.pids = self.owners.get(&listener.inode).cloned().unwrap_or_default();
-        }
     }
 
     /// Tells the probes on which listeners a traced process calls accept().

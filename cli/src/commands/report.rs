@@ -35,7 +35,7 @@ pub fn run(sources: &Sources, arguments: &ReportArgs) -> anyhow::Result<ExitCode
     }
     output::complain(&format!(
         "measuring {} for {:?}; Ctrl-C ends it early",
-        collector.target().display,
+        collector.display(),
         arguments.r#for
     ));
     let (last, peaks) = watch(&mut collector, &mut interrupts, arguments.r#for, &first);

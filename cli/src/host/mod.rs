@@ -9,6 +9,7 @@ mod facts;
 mod fds;
 mod files;
 mod limits;
+mod loopback;
 mod namespace;
 mod netns;
 mod netstat;
@@ -21,6 +22,7 @@ mod switches;
 mod sysctl;
 
 pub use facts::host;
+pub use loopback::loopback_up;
 pub use namespace::NamespaceReader;
 pub use netns::{NetnsError, NetnsRef};
 pub use owners::{Owners, comm, socket_owners};

@@ -56,6 +56,12 @@ impl NamespaceReader {
         self.netns.inode()
     }
 
+    /// The namespace.
+    #[must_use]
+    pub const fn netns(&self) -> &NetnsRef {
+        &self.netns
+    }
+
     /// Reads sysctls, counters, listeners with their holders, and connections. The holders may be some seconds
     /// old. [`Namespace::counters_after`] is the caller's to fill, through [`Self::counters`].
     pub fn read(&mut self) -> Namespace {
