@@ -1,1 +1,101 @@
-//! stub
+//! Readers of the host that need no probes: /proc, /sys and sock_diag, one file per source.
+//!
+//! Every reader takes [`Roots`], so that a container reads the host's tree and a test reads a fixture. What
+//! cannot be read becomes [`crate::sample::Reading::Unreadable`] with a sentence, never a zero.
+
+mod cgroup;
+mod diag_message;
+mod facts;
+mod fds;
+mod files;
+mod limits;
+mod loopback;
+mod namespace;
+mod netns;
+mod netstat;
+mod owners;
+mod proc_tcp;
+mod process;
+mod sock_diag;
+mod sockets;
+mod switches;
+mod sysctl;
+
+pub use facts::host;
+pub use loopback::loopback_up;
+pub use namespace::NamespaceReader;
+pub use netns::{NetnsError, NetnsRef};
+pub use owners::{Owners, comm, socket_owners};
+pub use proc_tcp::{ListeningSocket, listening_sockets};
+pub use process::{ProcessError, ProcessReader, thread_group};
+
+use std::path::PathBuf;
+
+/// Where the kernel's trees are mounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Roots {
+    /// A procfs mount, /proc by default.
+    pub procfs: PathBuf,
+    /// A sysfs mount, /sys by default.
+    pub sysfs: PathBuf,
+}
+
+impl Default for Roots {
+    fn default() -> Self {
+        Self { procfs: PathBuf::from("/proc"), sysfs: PathBuf::from("/sys") }
+    }
+}
+
+impl Roots {
+    /// Directory of a process, such as /proc/42.
+    #[must_use]
+    pub fn process(&self, pid: i32) -> PathBuf {
+        self.procfs.join(pid.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command, Stdio};
+
+    use nix::sched::{CloneFlags, unshare};
+
+    /// A network namespace of the test's own with a process in it; both end with this value.
+    pub(crate) struct OtherNamespace {
+        /// Waits for the end of its standard input, so that it cannot outlive the test.
+        holder: Child,
+    }
+
+    impl OtherNamespace {
+        /// A new namespace, or `None` (said aloud) where the test may not make one.
+        pub(crate) fn create(test: &str) -> Option<Self> {
+            let made = std::thread::spawn(|| {
+                unshare(CloneFlags::CLONE_NEWNET)
+                    .map_err(|errno| format!("unshare(CLONE_NEWNET): {errno}"))?;
+                Command::new("cat")
+                    .stdin(Stdio::piped())
+                    .stdout(Stdio::null())
+                    .spawn()
+                    .map_err(|error| format!("cat: {error}"))
+            });
+            match made.join().unwrap() {
+                Ok(holder) => Some(Self { holder }),
+                Err(reason) => {
+                    eprintln!("SKIPPED {test}: {reason}");
+                    None
+                }
+            }
+        }
+
+        pub(crate) fn pid(&self) -> i32 {
+            i32::try_from(self.holder.id()).unwrap()
+        }
+    }
+
+    impl Drop for OtherNamespace {
+        fn drop(&mut self) {
+            drop(self.holder.stdin.take());
+            self.holder.wait().unwrap();
+        }
+    }
+}
