@@ -22,6 +22,18 @@ use status::Outcome;
 static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/netscope.bpf.o"));
 
+/// What made the object, and what is in it.
+static MANIFEST: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/netscope.bpf.manifest.json"));
+
+/// The embedded object in a few words: the start of its SHA-256 and the compiler that made it.
+#[must_use]
+pub fn object_version() -> String {
+    let manifest: serde_json::Value = serde_json::from_str(MANIFEST).unwrap_or_default();
+    let text = |path: &str| manifest.pointer(path).and_then(|value| value.as_str()).unwrap_or("unknown");
+    let hash: String = text("/object_sha256").chars().take(12).collect();
+    format!("eBPF object {hash}, rustc {}", text("/toolchain/rustc"))
+}
+
 /// How to start.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -145,12 +157,6 @@ impl Kernel {
     #[must_use]
     pub fn statuses(&self) -> Vec<ProbeStatus> {
         status::statuses(self)
-    }
-
-    /// Hash and length of the embedded object, for `--version`.
-    #[must_use]
-    pub fn object() -> &'static [u8] {
-        OBJECT
     }
 
     fn is_active(&self, probe: &str) -> bool {
