@@ -60,10 +60,7 @@ mod tests {
 
     #[test]
     fn truncation_and_garbage_say_why() {
-        assert_eq!(
-            read(TEXT, "Max open").reason(),
-            Some("limits: unexpected content \" files            1024                 52\"")
-        );
+        assert!(read(TEXT, "Max open").reason().unwrap().contains("unexpected content \" files"));
         assert_eq!(read("", "Max open files").reason(), Some("limits: no line \"Max open files\""));
         assert!(read("Max open files   1024", "Max open files").value().is_none());
         assert!(read("Max open files   -1  soon files", "Max open files").value().is_none());

@@ -25,7 +25,7 @@ pub use facts::host;
 pub use loopback::loopback_up;
 pub use namespace::NamespaceReader;
 pub use netns::{NetnsError, NetnsRef};
-pub use owners::{Owners, comm, socket_owners};
+pub use owners::{Owners, comm, held_sockets, socket_owners};
 pub use proc_tcp::{ListeningSocket, listening_sockets};
 pub use process::{ProcessError, ProcessReader, thread_group};
 
@@ -55,47 +55,4 @@ impl Roots {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::process::{Child, Command, Stdio};
-
-    use nix::sched::{CloneFlags, unshare};
-
-    /// A network namespace of the test's own with a process in it; both end with this value.
-    pub(crate) struct OtherNamespace {
-        /// Waits for the end of its standard input, so that it cannot outlive the test.
-        holder: Child,
-    }
-
-    impl OtherNamespace {
-        /// A new namespace, or `None` (said aloud) where the test may not make one.
-        pub(crate) fn create(test: &str) -> Option<Self> {
-            let made = std::thread::spawn(|| {
-                unshare(CloneFlags::CLONE_NEWNET)
-                    .map_err(|errno| format!("unshare(CLONE_NEWNET): {errno}"))?;
-                Command::new("cat")
-                    .stdin(Stdio::piped())
-                    .stdout(Stdio::null())
-                    .spawn()
-                    .map_err(|error| format!("cat: {error}"))
-            });
-            match made.join().unwrap() {
-                Ok(holder) => Some(Self { holder }),
-                Err(reason) => {
-                    eprintln!("SKIPPED {test}: {reason}");
-                    None
-                }
-            }
-        }
-
-        pub(crate) fn pid(&self) -> i32 {
-            i32::try_from(self.holder.id()).unwrap()
-        }
-    }
-
-    impl Drop for OtherNamespace {
-        fn drop(&mut self) {
-            drop(self.holder.stdin.take());
-            self.holder.wait().unwrap();
-        }
-    }
-}
+pub(crate) mod tests;

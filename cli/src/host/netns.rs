@@ -49,6 +49,19 @@ pub enum NetnsError {
     },
 }
 
+impl NetnsError {
+    /// Whether more privileges would help.
+    #[must_use]
+    pub const fn is_permission(&self) -> bool {
+        match self {
+            Self::Open { errno, .. } | Self::Enter { errno, .. } => {
+                matches!(errno, Errno::EACCES | Errno::EPERM)
+            }
+            Self::Gone { .. } | Self::Thread { .. } => false,
+        }
+    }
+}
+
 fn open_remedy(errno: Errno) -> &'static str {
     match errno {
         Errno::EACCES | Errno::EPERM => "; needs the same user or CAP_SYS_PTRACE, run as root",

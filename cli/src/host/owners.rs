@@ -59,7 +59,7 @@ pub fn socket_owners(roots: &Roots, inodes: &HashSet<u64>) -> Owners {
 }
 
 /// Process ids of a procfs mount, ascending.
-pub(super) fn pids(procfs: &Path) -> Vec<i32> {
+fn pids(procfs: &Path) -> Vec<i32> {
     let mut pids: Vec<i32> = fs::read_dir(procfs)
         .into_iter()
         .flatten()
@@ -70,8 +70,16 @@ pub(super) fn pids(procfs: &Path) -> Vec<i32> {
     pids
 }
 
-/// Those of `inodes` that the process holds, each once.
-pub(super) fn held(process: &Path, inodes: &HashSet<u64>) -> io::Result<HashSet<u64>> {
+/// Those of `inodes` that process `pid` holds, each once.
+///
+/// # Errors
+/// The error of reading /proc/PID/fd: EACCES for another user's process without CAP_SYS_PTRACE, ENOENT when it
+/// is gone.
+pub fn held_sockets(roots: &Roots, pid: i32, inodes: &HashSet<u64>) -> io::Result<HashSet<u64>> {
+    held(&roots.process(pid), inodes)
+}
+
+fn held(process: &Path, inodes: &HashSet<u64>) -> io::Result<HashSet<u64>> {
     let mut held = HashSet::new();
     for entry in fs::read_dir(process.join("fd"))? {
         let Ok(entry) = entry else { break };
@@ -118,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_socket_is_ours_and_a_closed_one_is_nobodys() {
+    fn our_own_socket_is_ours_until_it_is_closed() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let copy = listener.try_clone().unwrap();
         let inode = inode_of(&listener);
@@ -126,11 +134,14 @@ mod tests {
         let own = std::process::id().cast_signed();
 
         let owners = socket_owners(&Roots::default(), &HashSet::from([inode]));
-        assert_eq!(owners.by_inode, HashMap::from([(inode, vec![own])]));
-        assert_eq!(owners.pids(), vec![own]);
+        assert!(owners.by_inode[&inode].contains(&own));
+        assert!(owners.pids().contains(&own));
+        let held = held_sockets(&Roots::default(), own, &HashSet::from([inode, inode + 1_000_000])).unwrap();
+        assert_eq!(held, HashSet::from([inode]));
 
         drop((listener, copy));
-        assert!(socket_owners(&Roots::default(), &HashSet::from([inode])).by_inode.is_empty());
+        let owners = socket_owners(&Roots::default(), &HashSet::from([inode]));
+        assert!(!owners.pids().contains(&own));
     }
 
     #[test]
