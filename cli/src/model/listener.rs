@@ -2,8 +2,8 @@
 
 mod counters;
 
+use core::net::{IpAddr, Ipv6Addr};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv6Addr};
 
 use crate::sample;
 
@@ -102,7 +102,7 @@ fn row(
 
 /// The row of a listener that is gone, if anything happened to it.
 fn closed(ends: &Ends<'_>, key: Key, sockets: &[&sample::Listener]) -> Option<Listener> {
-    let mut row = row(ends, key, sockets, None)?;
+    let mut row = row(ends, key, sockets, Some(sockets))?;
     let dropped = row.drops.map_or(0, |drops| drops.total);
     if dropped == 0 && row.entered.unwrap_or(0) == 0 {
         return None;
@@ -110,7 +110,7 @@ fn closed(ends: &Ends<'_>, key: Key, sockets: &[&sample::Listener]) -> Option<Li
     row.sockets = 0;
     row.accept_queue.now = 0;
     row.syn_queue.now = 0;
-    row.drops_hint_total = None;
+    (row.drops_hint, row.drops_hint_total) = (None, None);
     Some(row)
 }
 

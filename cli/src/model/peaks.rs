@@ -1,7 +1,7 @@
 //! Maxima between the two ends of a window.
 
+use core::net::IpAddr;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use crate::sample::Sample;
 

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use probe_common::histogram::{LISTENER_SUB_BITS, RUN_QUEUE_SUB_BITS, bucket, syscall_bucket};
 
 use crate::sample::{
-    CgroupLimits, Fds, Histogram, Host, Limit, Listener, ListenerCounters, ListenerValues, Namespace,
-    ProbeState, ProbeStatus, Probes, Process, ProcessCounters, Reading, Sample, Scale, SyscallCounters,
-    Sysctls, TcpCounters, ThreadSwitches, Via,
+    CgroupLimits, Established, Fds, Histogram, Host, Limit, Listener, ListenerCounters, ListenerValues,
+    Namespace, ProbeState, ProbeStatus, Probes, Process, ProcessCounters, Reading, Sample, Scale,
+    SocketMemory, SyscallCounters, Sysctls, TcpCounters, ThreadSwitches, Via,
 };
 
 /// Inode of the namespace of [`sample`], which is netscope's own there.
@@ -199,4 +199,87 @@ pub(crate) fn run_queue(values: &[u64]) -> Histogram {
 
 fn number_of(value: f64) -> u64 {
     format!("{value:.0}").parse().unwrap()
+}
+
+/// Ten seconds of a demo server whose accept queue overflows: every probe runs, one process is traced.
+pub(crate) fn overflow() -> (Sample, Sample) {
+    let (mut earlier, mut later) = pair_with_probes(10.0);
+    let mut socket = listener("127.0.0.1", 8080, 128);
+    socket.pids = vec![4242];
+    let mut idle = listener("::", 22, 4096);
+    idle.pids = vec![611];
+    earlier.namespace.listeners = Reading::Value(vec![socket.clone(), idle.clone()]);
+    (socket.waiting, socket.half_open, socket.drops_hint) = (129, 12, Some(1608));
+    later.namespace.listeners = Reading::Value(vec![idle, socket]);
+    later.namespace.counters = Reading::Value(counters(1204, 1204));
+    later.namespace.established = Reading::Value(vec![established(8080, 1010)]);
+    for (sample, open, cpu_us) in [(&mut earlier, 612, 1_000_000), (&mut later, 1021, 8_300_000)] {
+        let mut server = process(4242);
+        server.comm = "demo".to_owned();
+        (server.cpu_user_us, server.cpu_system_us) = (cpu_us / 2, cpu_us / 2);
+        server.fds = Reading::Value(fds(open));
+        sample.processes = vec![server];
+        let probes = sample.probes.as_mut().unwrap();
+        probes.statuses = ["listener", "drop", "sched", "syscall"].map(active).to_vec();
+        for status in &mut probes.statuses {
+            (status.timed_runs, status.timed_run_ns) = (Some(0), Some(0));
+        }
+        probes.processes = vec![process_counters(4242)];
+        let traced = &mut probes.processes[0];
+        (traced.voluntary, traced.involuntary) = (Some(0), Some(0));
+        traced.run_queue_ns = Some(run_queue(&[]));
+        traced.syscalls = Some(vec![]);
+    }
+    count_overflow(later.probes.as_mut().unwrap());
+    (earlier, later)
+}
+
+fn count_overflow(probes: &mut Probes) {
+    let mut counted = probed("127.0.0.1", 8080);
+    counted.stats = ListenerValues {
+        entered: 12_345,
+        accepted: 12_216,
+        accept_queue_full_syn: 800,
+        accept_queue_full_ack: 404,
+        refused_attempts: 310,
+        listen_overflows: 1204,
+        listen_drops: 1204,
+        ..ListenerValues::default()
+    };
+    counted.depth = histogram(LISTENER_SUB_BITS, &[[3; 60].as_slice(), &[129; 40]].concat());
+    let waits = [[1_200_000; 97].as_slice(), &[480_000_000; 3]].concat();
+    counted.accept_wait_ns = histogram(LISTENER_SUB_BITS, &waits);
+    counted.handshake_ns = histogram(LISTENER_SUB_BITS, &[31_000; 100]);
+    probes.listeners = vec![counted];
+    let traced = &mut probes.processes[0];
+    (traced.voluntary, traced.involuntary) = (Some(12_400), Some(231));
+    traced.run_queue_ns = Some(run_queue(&[[3_000; 98].as_slice(), &[150_000; 2]].concat()));
+    let mut accept = syscall(288, 18_000, 3_000);
+    accept.errors = BTreeMap::from([(11, 5_784)]);
+    let calls = [(232, 9_000, 400_000), (0, 24_000, 1_500), (1, 12_000, 9_000), (3, 12_000, 2_000)];
+    let calls = calls.map(|(number, calls, nanoseconds)| syscall(number, calls, nanoseconds));
+    traced.syscalls = Some(calls.into_iter().chain([accept]).collect());
+    for status in &mut probes.statuses {
+        (status.timed_runs, status.timed_run_ns) = (Some(2_000), Some(420_000));
+    }
+}
+
+/// Connections of a local port, all established.
+pub(crate) fn established(port: u16, sockets: u64) -> Established {
+    let memory = SocketMemory {
+        sockets,
+        receive_allocated: sockets * 768,
+        receive_limit: sockets * 131_072,
+        send_queued: sockets * 128,
+        send_limit: sockets * 2_626_560,
+        forward_allocated: sockets * 256,
+    };
+    Established {
+        port,
+        states: BTreeMap::from([("ESTAB".to_owned(), sockets)]),
+        memory: Some(memory),
+        unaccepted: 0,
+        rtt_sum_us: sockets * 30,
+        rtt_samples: sockets,
+    }
 }
