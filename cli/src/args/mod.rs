@@ -67,7 +67,7 @@ pub enum Command {
     /// Explain a finding: mechanism, kernel source, how to check by hand, when not to act
     Explain {
         /// Id of the finding, such as LSN-001; all ids without one
-        #[arg(value_parser = clap::builder::PossibleValuesParser::new(crate::findings::ids()), ignore_case = true)]
+        #[arg(value_parser = clap::builder::PossibleValuesParser::new(crate::findings::RULES.iter().map(|rule| rule.id)), ignore_case = true)]
         id: Option<String>,
     },
     /// Run the instrumented epoll server
