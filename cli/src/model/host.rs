@@ -41,6 +41,7 @@ pub(super) fn netns(ends: &Ends<'_>) -> Netns {
         tcp_tw_reuse: sysctls.tcp_tw_reuse.value().copied(),
         time_wait: namespace.time_wait.value().copied(),
         totals: totals.map(KernelDrops::from),
+        window_drops: ledger::window_drops(ends),
         passive_opens: ledger::passive_opens(ends),
     }
 }

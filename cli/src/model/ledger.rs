@@ -37,6 +37,13 @@ pub(super) fn ledger(ends: &Ends<'_>) -> Option<Ledger> {
     Some(Ledger { netns: Some(netns), kernel, attributed, unattributed })
 }
 
+/// The kernel's counters over the window: those of the ledger, or without probes the least that happened.
+pub(super) fn window_drops(ends: &Ends<'_>) -> Option<KernelDrops> {
+    let (earlier, later) = ends.namespaces()?;
+    let least = || Some(Interval::between(earlier, later)?.nearest(&KernelDrops::default()));
+    ledger(ends).map(|ledger| ledger.kernel).or_else(least)
+}
+
 /// Passive opens of the namespace in the window; the value inside the bracket that is nearest to the entries
 /// that the probes counted, when they did.
 pub(super) fn passive_opens(ends: &Ends<'_>) -> Option<u64> {
@@ -193,6 +200,16 @@ mod tests {
         }
         let ledger = ledger_of((earlier, later)).unwrap();
         assert_eq!((ledger.attributed.ListenDrops, ledger.unattributed), (0, 0));
+    }
+
+    #[test]
+    fn window_drops_need_no_probes() {
+        let (mut earlier, mut later) = window(12, [100, 100], [112, 112]);
+        (earlier.probes, later.probes) = (None, None);
+        let model = Model::between(&earlier, &later, &Peaks::default());
+        assert_eq!(model.netns.window_drops.map(|drops| drops.ListenDrops), Some(12));
+        assert_eq!(model.ledger, None);
+        assert_eq!(Model::at(&later).netns.window_drops, None);
     }
 
     #[test]
