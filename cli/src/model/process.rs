@@ -1,5 +1,7 @@
 //! The traced processes.
 
+use std::collections::BTreeMap;
+
 use crate::sample::{self, CgroupLimits, ThreadSwitches};
 
 use super::distribution::{self, NS_PER_US};
@@ -96,9 +98,10 @@ fn probed_switches(ends: &Ends<'_>, pid: i32) -> Option<Switches> {
 /// Sum over the threads that are alive. A thread that is new in the window started at zero; the last switches of
 /// a thread that ended are lost, because /proc keeps nothing of it.
 fn switches_of_threads(before: &[ThreadSwitches], now: &[ThreadSwitches]) -> Switches {
+    let before: BTreeMap<i32, &ThreadSwitches> = before.iter().map(|thread| (thread.tid, thread)).collect();
     let mut switches = Switches { voluntary: 0, involuntary: 0, source: "procfs" };
     for thread in now {
-        let earlier = before.iter().find(|other| other.tid == thread.tid);
+        let earlier = before.get(&thread.tid);
         let (voluntary, involuntary) =
             earlier.map_or((0, 0), |earlier| (earlier.voluntary, earlier.involuntary));
         let new =
