@@ -4,7 +4,9 @@ use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::netns::{in_namespace, measured};
 use crate::traffic::{Listener, PORT, loopback, reset, start_clients};
@@ -150,5 +152,40 @@ fn connections_in_the_queue_of_a_closed_listener_are_never_accepted() {
         {
             listener.assert_number(name, expected);
         }
+    });
+}
+
+/// Calls that find no free descriptor.
+const FAILURES: usize = 7;
+
+#[test]
+fn accept_without_a_free_descriptor_takes_nothing() {
+    in_namespace(|_| {
+        let listener = Listener::open(loopback(), 8);
+        let watch = Watch::port(PORT);
+        let before = Counters::settled();
+        let clients = start_clients(loopback(), 5);
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        // Every descriptor below it is in use.
+        setrlimit(Resource::RLIMIT_NOFILE, 3, hard).unwrap();
+        let failures: Vec<_> = (0..FAILURES).map(|_| listener.socket().accept().err()).collect();
+        setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+        for failure in failures {
+            assert_eq!(failure.and_then(|error| error.raw_os_error()), Some(libc::EMFILE));
+        }
+        let accepted = listener.accept_all();
+        assert_eq!(accepted.len(), 5);
+        let truth = Counters::settled().since(&before);
+        let report = watch.finish();
+        assert_eq!(truth.row(["PassiveOpens", "ListenDrops"]), [5, 0]);
+        drop((clients, accepted));
+        let Some(report) = report else { return };
+        report.assert_ledger(&truth);
+        report.listener("127.0.0.1", PORT).assert_number("accepted", 5);
+        let process = report.process(std::process::id());
+        let Some(calls) = process.part("accept") else { return };
+        calls.assert_number("ok", 5);
+        calls.assert_number("eagain", 1);
+        calls.assert_number("emfile", u64::try_from(FAILURES).unwrap());
     });
 }

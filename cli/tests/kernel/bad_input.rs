@@ -16,7 +16,7 @@ use crate::watch::{Ended, Running, Watch, netscope, run, scenario_only};
 /// User and group "nobody".
 const NOBODY: u32 = 65_534;
 
-/// Runs `body` in a namespace, unless only scenarios are asked for.
+/// Runs `body`, unless only scenarios are asked for.
 fn with_binary(body: impl FnOnce()) {
     if scenario_only() { skip("needs netscope, NETSCOPE_TEST_SCENARIO_ONLY is set") } else { body() }
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 
+use crate::netns::{Namespace, leave_namespace};
 use crate::{isolation, process, traffic};
 
 const ROLE: &str = "NETSCOPE_TEST_ROLE";
@@ -49,6 +50,16 @@ impl Helper {
         });
         let stdin = child.stdin.take();
         Self { child, stdin, lines }
+    }
+
+    /// Starts the helper `role` in a network namespace of its own, which `prepare` may set up.
+    pub fn start_elsewhere(role: &[&str], prepare: fn(&Namespace)) -> (Self, Namespace) {
+        let start = || {
+            let namespace = leave_namespace();
+            prepare(&namespace);
+            (Self::start(role), namespace)
+        };
+        std::thread::scope(|scope| scope.spawn(start).join()).unwrap()
     }
 
     /// Process id.
@@ -135,6 +146,7 @@ pub fn run_role() {
         ["neighbour"] => isolation::neighbour(),
         ["calls"] => process::make_calls(),
         ["switches"] => process::make_switches(),
+        ["ending-threads"] => process::end_threads(),
         ["idle"] => {
             say("ready");
             await_go();

@@ -82,7 +82,7 @@ fn take_turn() -> Flock<fs::File> {
 /// Leaves the namespace with the calling thread and runs the test `name` there in a new process.
 fn run_inside(name: &str) {
     let left = own_inode();
-    let inode = leave_namespace();
+    let inode = leave_namespace().inode();
     let mut inner = Command::new(std::env::current_exe().unwrap())
         .args([name, "--exact", "--nocapture", "--test-threads=1"])
         .env(NAMESPACE, inode.to_string())
@@ -112,8 +112,8 @@ fn run_inside(name: &str) {
 }
 
 /// Moves the calling thread into a new network namespace with loopback up and the documentation prefixes
-/// (RFC 5737, RFC 3849) routed to it, so that spoofed peers can be answered. Returns the inode.
-pub fn leave_namespace() -> u64 {
+/// (RFC 5737, RFC 3849) routed to it, so that spoofed peers can be answered.
+pub fn leave_namespace() -> Namespace {
     let left = own_inode();
     unshare(CloneFlags::CLONE_NEWNET).unwrap();
     let inode = own_inode();
@@ -126,7 +126,7 @@ pub fn leave_namespace() -> u64 {
         let prefix = [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         request(&socket, &route(libc_family(libc::AF_INET6), 64, &prefix)).unwrap();
     }
-    inode
+    Namespace { inode }
 }
 
 /// Whether the kernel has IPv6 and it is not switched off.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 use nix::unistd::{close, dup, getppid, pipe2, read, write};
 
 use crate::helper::{Helper, await_go, processors, say, stay_on};
@@ -179,5 +179,46 @@ fn switches_equal_those_of_the_scheduler() {
         let Some(switches) = process.part("switches") else { return };
         switches.assert_number("voluntary", voluntary);
         switches.assert_number("involuntary", involuntary);
+    });
+}
+
+const ENDING: i64 = 10;
+
+/// Threads that live and end between two signs of the parent, which is told the voluntary switches that
+/// getrusage() counts for them and for the thread that waits for them.
+pub fn end_threads() {
+    say("ready");
+    await_go();
+    let before = getrusage(UsageWho::RUSAGE_SELF).unwrap().voluntary_context_switches();
+    for _ in 0..ENDING {
+        std::thread::spawn(|| (0..5).for_each(|_| std::thread::sleep(NAP))).join().unwrap();
+    }
+    // The last thread is waited for before its exit is complete.
+    std::thread::sleep(Duration::from_millis(50));
+    let after = getrusage(UsageWho::RUSAGE_SELF).unwrap().voluntary_context_switches();
+    say(&(after - before).to_string());
+    await_go();
+}
+
+#[test]
+fn switches_of_threads_that_end_are_counted() {
+    in_namespace(|_| {
+        let mut child = Helper::start(&["ending-threads"]);
+        assert_eq!(child.hear(), "ready");
+        truth::switches(child.pid());
+        let watch = Watch::pid(child.pid());
+        child.go();
+        let counted: i64 = child.hear().parse().unwrap();
+        truth::switches(child.pid());
+        let report = watch.finish();
+        measured(&format!("{counted} voluntary switches by getrusage()"));
+        assert!(counted >= ENDING * 5, "each sleep is a voluntary switch");
+        let Some(report) = report else { return };
+        report.assert_nothing_lost();
+        let process = report.process(child.pid());
+        let Some(switches) = process.part("switches") else { return };
+        // getrusage() does not see the last switch of a thread, away from its dead self (kernel/exit.c,
+        // release_task before do_task_dead), nor the wait for the second sign.
+        switches.assert_number("voluntary", u64::try_from(counted + ENDING + 1).unwrap());
     });
 }

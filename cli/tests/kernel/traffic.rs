@@ -38,8 +38,18 @@ pub struct Listener {
 impl Listener {
     /// Listens at `address`; a wildcard [::] takes IPv4 as well.
     pub fn open(address: SocketAddr, backlog: i32) -> Self {
+        Self::with_options(address, backlog, false)
+    }
+
+    /// Listens at `address` beside other sockets (SO_REUSEPORT).
+    pub fn open_shared(address: SocketAddr, backlog: i32) -> Self {
+        Self::with_options(address, backlog, true)
+    }
+
+    fn with_options(address: SocketAddr, backlog: i32, shared: bool) -> Self {
         let socket = stream_socket(address, SockFlag::empty());
         setsockopt(&socket, sockopt::ReuseAddr, &true).unwrap();
+        setsockopt(&socket, sockopt::ReusePort, &shared).unwrap();
         if address.is_ipv6() {
             setsockopt(&socket, sockopt::Ipv6V6Only, &false).unwrap();
         }
@@ -66,6 +76,11 @@ impl Listener {
             Err(error) if error.kind() == ErrorKind::WouldBlock => None,
             Err(error) => panic!("accept: {error}"),
         }
+    }
+
+    /// The port that it listens on.
+    pub fn port(&self) -> u16 {
+        self.socket.local_addr().unwrap().port()
     }
 
     /// The socket itself.

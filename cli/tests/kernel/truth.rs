@@ -11,9 +11,18 @@ pub struct Counters(BTreeMap<String, u64>);
 impl Counters {
     /// Counters since the namespace exists, of the namespace of the calling thread.
     pub fn read() -> Self {
+        Self::read_from("/proc/thread-self")
+    }
+
+    /// The counters of the namespace of the process `pid`.
+    pub fn of(pid: u32) -> Self {
+        Self::read_from(&format!("/proc/{pid}"))
+    }
+
+    fn read_from(task: &str) -> Self {
         let mut counters = BTreeMap::new();
         for (file, section) in [("snmp", "Tcp: "), ("netstat", "TcpExt: ")] {
-            let path = format!("/proc/thread-self/net/{file}");
+            let path = format!("{task}/net/{file}");
             let text = fs::read_to_string(&path).unwrap();
             let mut lines = text.lines().filter_map(|line| line.strip_prefix(section));
             let names = lines.next().unwrap().split_whitespace();
