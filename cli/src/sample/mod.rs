@@ -21,13 +21,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Reading<T> {
-    /// What was read.
-    Value(T),
     /// Why not, in words a user understands ("/proc/42/fd: EACCES, needs the same user or CAP_SYS_PTRACE").
+    // The first variant, because a struct whose fields are all optional (`Limit`) would be read from it as well.
     Unreadable {
         /// The sentence.
         unreadable: String,
     },
+    /// What was read.
+    Value(T),
 }
 
 impl<T> Reading<T> {
