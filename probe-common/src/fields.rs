@@ -43,7 +43,6 @@ pub const FIELDS: &[Field] = &[
     field("OFF_SKC_NET", "sock_common", "skc_net.net", 8),
     field("OFF_SKC_RCV_SADDR", "sock_common", "skc_rcv_saddr", 4),
     field("OFF_SKC_V6_RCV_SADDR", "sock_common", "skc_v6_rcv_saddr", 16),
-    field("OFF_SKC_COOKIE", "sock_common", "skc_cookie", 8),
     field("OFF_SK_PROTOCOL", "sock", "sk_protocol", 2),
     field("OFF_SK_ACK_BACKLOG", "sock", "sk_ack_backlog", 4),
     field("OFF_SRTT_US", "tcp_sock", "srtt_us", 4),

@@ -41,6 +41,16 @@ pub struct Bind {
     pub socket: u64,
 }
 
+/// What is known of a listening socket, keyed by its cookie.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Socket {
+    /// Identity of its address, [`Bind::id`].
+    pub listener: u64,
+    /// 1 when a traced process calls accept() on it: only then are waits and departures known.
+    pub traced: u64,
+}
+
 /// Counters of a listening address. Monotonic; packets unless said otherwise.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -149,6 +159,7 @@ pub struct Bucket {
 
 const _: () = assert!(size_of::<BindKey>() == 24);
 const _: () = assert!(size_of::<Bind>() == 16);
+const _: () = assert!(size_of::<Socket>() == 16);
 const _: () = assert!(size_of::<ListenerStats>() == 120);
 const _: () = assert!(size_of::<Baseline>() == 40);
 const _: () = assert!(size_of::<BaselineKey>() == 8);

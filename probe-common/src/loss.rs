@@ -18,16 +18,14 @@ pub enum Loss {
     NoBaseline = 5,
     /// A connection entered the accept queue without its child socket being known.
     NoChild = 6,
-    /// A system call returned whose entry was not seen: counted, not timed.
-    NoEntry = 7,
     /// Kernel memory could not be read.
-    ReadFailed = 8,
+    ReadFailed = 7,
     /// A drop at a socket that no known listener owns.
-    UnknownListener = 9,
+    UnknownListener = 8,
 }
 
 /// Number of reasons.
-pub const COUNT: u32 = 10;
+pub const COUNT: u32 = 9;
 
 /// A name for each reason, in order.
 pub const NAMES: [&str; COUNT as usize] = [
@@ -38,7 +36,6 @@ pub const NAMES: [&str; COUNT as usize] = [
     "listeners_full",
     "no_baseline",
     "no_child",
-    "no_entry",
     "read_failed",
     "unknown_listener",
 ];

@@ -173,6 +173,9 @@ pub struct Netns {
     /// Counters since the namespace exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub totals: Option<KernelDrops>,
+    /// The same counters over the window; needs no probes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window_drops: Option<KernelDrops>,
     /// Passive opens (connections that entered an accept queue) in the window.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passive_opens: Option<u64>,

@@ -11,7 +11,8 @@ pub use histogram::{Histogram, Scale};
 pub use host::Host;
 pub use namespace::{Established, Listener, Namespace, SocketMemory, Sysctls, TcpCounters};
 pub use probes::{
-    ListenerCounters, ListenerValues, Lost, ProbeState, ProbeStatus, Probes, ProcessCounters, SyscallCounters, Via,
+    ListenerCounters, ListenerValues, Lost, ProbeState, ProbeStatus, Probes, ProcessCounters,
+    SyscallCounters, Via,
 };
 pub use process::{CgroupLimits, Fds, Limit, Process, ThreadSwitches};
 

@@ -1,0 +1,69 @@
+//! What the measuring commands share: from arguments to a collector, and from findings to an exit code.
+
+use std::process::ExitCode;
+
+use crate::{
+    args::{DeclaredArgs, FailOn, Sources, TargetArgs},
+    collect::Collector,
+    findings::{Assessment, DeclaredLoad, Options as AssessOptions, assess},
+    host::Roots,
+    kernel,
+    model::Model,
+    target::{self, Selector},
+};
+
+use super::EXIT_FINDING;
+
+/// Where the trees are mounted.
+pub fn roots(sources: &Sources) -> Roots {
+    Roots { procfs: sources.procfs.clone(), sysfs: sources.sysfs.clone() }
+}
+
+/// How to load the probes.
+pub fn kernel_options(sources: &Sources) -> kernel::Options {
+    kernel::Options {
+        btf: sources.btf.clone().unwrap_or_else(|| sources.sysfs.join("kernel/btf/vmlinux")),
+        procfs: sources.procfs.clone(),
+        map_entries: sources.map_entries,
+        verbose: sources.verbose,
+    }
+}
+
+/// Opens what the arguments name.
+///
+/// # Errors
+/// The target does not exist or cannot be read.
+pub fn open(sources: &Sources, target: &TargetArgs) -> anyhow::Result<Collector> {
+    let selector = match (target.pid, target.port) {
+        (Some(pid), _) => Selector::Pid(pid),
+        (None, Some(port)) => Selector::Port(port),
+        (None, None) => Selector::All,
+    };
+    let roots = roots(sources);
+    let target = target::resolve(&roots, &selector)?;
+    Collector::open(&roots, target)
+}
+
+/// The load that the arguments declare.
+pub fn declared(arguments: DeclaredArgs) -> DeclaredLoad {
+    DeclaredLoad {
+        connections: arguments.connections,
+        rate: arguments.rate,
+        rtt_seconds: arguments.rtt.map(|rtt| rtt.as_secs_f64()),
+        local_clients: arguments.local_clients,
+    }
+}
+
+/// What all rules say.
+pub fn judge(model: &Model, load: &DeclaredLoad) -> Assessment {
+    assess(model, load, &AssessOptions::default())
+}
+
+/// The exit code for an assessment.
+pub fn exit_code(assessment: &Assessment, fail_on: FailOn) -> ExitCode {
+    if assessment.findings.iter().any(|finding| fail_on.reached(finding.severity)) {
+        ExitCode::from(EXIT_FINDING)
+    } else {
+        ExitCode::SUCCESS
+    }
+}

@@ -1,0 +1,174 @@
+//! Everything that is read of one network namespace.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use super::netns::{NetnsError, NetnsRef};
+use super::owners::{Owners, socket_owners};
+use super::sock_diag::SockDiag;
+use super::sysctl::sysctls;
+use super::{Roots, netstat, sockets};
+use crate::sample::{Established, Listener, Namespace, Reading, Sysctls, TcpCounters};
+
+/// How long the holders of listeners are trusted while no listener changes: workers may be forked later.
+const OWNERS_KEPT: Duration = Duration::from_secs(5);
+
+/// A search for holders takes at most this part of the time: one in as many times its own length.
+const OWNERS_SHARE: u32 = 200;
+
+/// Reads a network namespace again and again.
+pub struct NamespaceReader {
+    roots: Roots,
+    netns: NetnsRef,
+    /// A process in the namespace; its /proc/PID/net spares entering a foreign namespace.
+    pid: Option<i32>,
+    /// Opened inside the namespace once, and used from outside.
+    diag: Result<SockDiag, String>,
+    owners: Option<KnownOwners>,
+}
+
+/// Holders of listening sockets, as found by a search.
+struct KnownOwners {
+    inodes: HashSet<u64>,
+    owners: Owners,
+    at: Instant,
+    took: Duration,
+}
+
+impl NamespaceReader {
+    /// Prepares to read `netns`. With a process of the namespace as `pid`, counters are read without entering
+    /// it; without the right to enter a foreign namespace they are all that can be read.
+    ///
+    /// # Errors
+    /// [`NetnsError`] when the namespace cannot be entered and no process of it is known.
+    pub fn open(roots: &Roots, netns: NetnsRef, pid: Option<i32>) -> Result<Self, NetnsError> {
+        let diag = match netns.run_inside(SockDiag::open) {
+            Ok(diag) => diag,
+            Err(error) if pid.is_some() => Err(error.to_string()),
+            Err(error) => return Err(error),
+        };
+        Ok(Self { roots: roots.clone(), netns, pid, diag, owners: None })
+    }
+
+    /// Inode number of the namespace.
+    #[must_use]
+    pub const fn inode(&self) -> u64 {
+        self.netns.inode()
+    }
+
+    /// The namespace.
+    #[must_use]
+    pub const fn netns(&self) -> &NetnsRef {
+        &self.netns
+    }
+
+    /// Reads sysctls, counters, listeners with their holders, and connections. The holders may be some seconds
+    /// old. [`Namespace::counters_after`] is the caller's to fill, through [`Self::counters`].
+    pub fn read(&mut self) -> Namespace {
+        let (listeners, established) = self.sockets();
+        let sysctls = self
+            .netns
+            .run_inside(|| sysctls(&self.roots))
+            .unwrap_or_else(|error| unreadable_sysctls(&error.to_string()));
+        Namespace {
+            inode: Reading::Value(self.inode()),
+            sysctls,
+            counters: self.counters(),
+            counters_after: None,
+            listeners,
+            established,
+            time_wait: self.inside_net(|net| match netstat::time_wait(net) {
+                Reading::Value(value) => Ok(value),
+                Reading::Unreadable { unreadable } => Err(unreadable),
+            }),
+        }
+    }
+
+    /// The TCP counters alone: two small files.
+    pub fn counters(&self) -> Reading<TcpCounters> {
+        self.inside_net(netstat::counters)
+    }
+
+    /// Inodes of all TCP sockets of the namespace that a descriptor can belong to, for
+    /// [`super::ProcessReader::read`]. Costs a dump of all sockets.
+    pub fn tcp_inodes(&mut self) -> Reading<HashSet<u64>> {
+        let inodes = match &mut self.diag {
+            Ok(diag) => sockets::inodes(diag),
+            Err(reason) => Err(reason.clone()),
+        };
+        inodes.map(HashSet::from_iter).into()
+    }
+
+    fn sockets(&mut self) -> (Reading<Vec<Listener>>, Reading<Vec<Established>>) {
+        let diag = match &mut self.diag {
+            Ok(diag) => diag,
+            Err(reason) => return (Reading::unreadable(&*reason), Reading::unreadable(&*reason)),
+        };
+        let mut listeners = match sockets::listeners(diag) {
+            Ok(listeners) => listeners,
+            Err(reason) => {
+                let connections = format!("the ports that are listened on are unknown: {reason}");
+                return (Reading::unreadable(reason), Reading::unreadable(connections));
+            }
+        };
+        let established = sockets::connections(diag, &mut listeners);
+        self.fill_owners(&mut listeners);
+        (Reading::Value(listeners), established.into())
+    }
+
+    fn fill_owners(&mut self, listeners: &mut [Listener]) {
+        let inodes: HashSet<u64> = listeners.iter().map(|listener| listener.inode).collect();
+        let usable = self.owners.as_ref().is_some_and(|known| {
+            let keep = OWNERS_KEPT.max(known.took * OWNERS_SHARE);
+            known.inodes.is_superset(&inodes) && known.at.elapsed() < keep
+        });
+        if !usable {
+            let start = Instant::now();
+            let owners = socket_owners(&self.roots, &inodes);
+            self.owners = Some(KnownOwners { inodes, owners, at: Instant::now(), took: start.elapsed() });
+        }
+        let Some(known) = &self.owners else { return };
+        for listener in listeners {
+            if let Some(pids) = known.owners.by_inode.get(&listener.inode) {
+                listener.pids.clone_from(pids);
+            }
+        }
+    }
+
+    /// Reads a file of /proc/PID/net: of the known process while it is there and still in the namespace, else
+    /// of a thread inside the namespace.
+    fn inside_net<T: Send>(&self, read: impl Fn(&std::path::Path) -> Result<T, String> + Sync) -> Reading<T> {
+        if let Some(pid) = self.pid
+            && let Ok(value) = read(&self.roots.process(pid).join("net"))
+            && self.still_inside(pid)
+        {
+            return Reading::Value(value);
+        }
+        let own = self.roots.procfs.join("thread-self/net");
+        self.netns.run_inside(|| read(&own)).unwrap_or_else(|error| Err(error.to_string())).into()
+    }
+
+    /// Whether the process has not moved to another namespace. Without the right to look, it is trusted.
+    fn still_inside(&self, pid: i32) -> bool {
+        NetnsRef::of_process(&self.roots, pid).map_or_else(
+            |error| !matches!(error, NetnsError::Gone { .. }),
+            |netns| netns.inode() == self.inode(),
+        )
+    }
+}
+
+fn unreadable_sysctls(reason: &str) -> Sysctls {
+    Sysctls {
+        somaxconn: Reading::unreadable(reason),
+        tcp_max_syn_backlog: Reading::unreadable(reason),
+        tcp_syncookies: Reading::unreadable(reason),
+        tcp_abort_on_overflow: Reading::unreadable(reason),
+        port_range: Reading::unreadable(reason),
+        reserved_ports: Reading::unreadable(reason),
+        tcp_tw_reuse: Reading::unreadable(reason),
+    }
+}
+
+#[cfg(test)]
+#[path = "namespace_tests.rs"]
+mod tests;

@@ -1,0 +1,190 @@
+//! What became of each probe, in words that tell what to do.
+
+use std::{collections::HashMap, fmt::Write, io, os::fd::AsFd, os::fd::AsRawFd, path::Path};
+
+use aya::{
+    EbpfError,
+    programs::{Program, ProgramError},
+};
+
+use super::{
+    Kernel,
+    catalogue::{PROBES, Probe, When},
+};
+use crate::sample::{Lost, ProbeState, ProbeStatus, Via};
+
+/// What became of a probe before it was attached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its programs are loaded.
+    Ready,
+    /// It cannot run here.
+    Failed {
+        /// Why.
+        reason: String,
+        /// What would help.
+        remedy: Option<String>,
+    },
+}
+
+/// Lines of a verifier log that say what is wrong.
+const LOG_TAIL: usize = 12;
+
+impl Outcome {
+    fn failed(reason: impl Into<String>, remedy: Option<&str>) -> Self {
+        Self::Failed { reason: reason.into(), remedy: remedy.map(str::to_owned) }
+    }
+
+    /// The kernel's type information cannot be used.
+    pub fn no_btf(path: &Path, error: &str) -> Self {
+        Self::failed(
+            format!("no kernel type information: {}: {error}", path.display()),
+            Some("run a kernel built with CONFIG_DEBUG_INFO_BTF=y, or mount /sys in this container"),
+        )
+    }
+
+    /// The kernel has no such tracepoint.
+    pub fn no_tracepoint(name: &str) -> Self {
+        Self::failed(format!("this kernel has no tracepoint {name}"), None)
+    }
+
+    /// The kernel lacks a field or value, or it has another width.
+    pub fn no_field(name: &str) -> Self {
+        Self::failed(format!("this kernel's type information has no {name} of the expected width"), None)
+    }
+
+    /// The object as a whole was refused.
+    pub fn from_object(error: &EbpfError) -> Self {
+        let text = chain(error);
+        if is_permission(error) { Self::permission(&text) } else { Self::failed(text, None) }
+    }
+
+    /// A program was refused.
+    pub fn from_program(error: &ProgramError, verbose: bool) -> Self {
+        match error {
+            ProgramError::LoadError { io_error, verifier_log } => {
+                if io_error.raw_os_error() == Some(nix::libc::EPERM) {
+                    return Self::permission(&format!("BPF_PROG_LOAD: {io_error}"));
+                }
+                let log = verifier_log.to_string();
+                let lines: Vec<&str> = log.lines().collect();
+                let kept = if verbose { 0 } else { lines.len().saturating_sub(LOG_TAIL) };
+                let mut reason = format!("the kernel refused the program: {io_error}");
+                for line in lines.iter().skip(kept) {
+                    let _ = write!(reason, "\n  {line}");
+                }
+                Self::failed(reason, Some("report this with the output of `netscope doctor --verbose`"))
+            }
+            other if is_permission(other) => Self::permission(&chain(other)),
+            other => Self::failed(chain(other), None),
+        }
+    }
+
+    fn permission(what: &str) -> Self {
+        Self::failed(
+            format!("not permitted ({what})"),
+            Some(
+                "run as root, or give the binary CAP_BPF and CAP_PERFMON (and CAP_SYS_ADMIN for other network namespaces)",
+            ),
+        )
+    }
+}
+
+/// The error and its sources, without repetition.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let message = inner.to_string();
+        if !text.contains(&message) {
+            let _ = write!(text, ": {message}");
+        }
+        source = inner.source();
+    }
+    text
+}
+
+fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut current: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(inner) = current {
+        if let Some(found) = inner.downcast_ref::<io::Error>() {
+            return matches!(found.raw_os_error(), Some(nix::libc::EPERM | nix::libc::EACCES));
+        }
+        current = inner.source();
+    }
+    false
+}
+
+/// State and cost of every probe.
+pub fn statuses(kernel: &Kernel) -> Vec<ProbeStatus> {
+    PROBES.iter().zip(&kernel.outcomes).map(|(probe, outcome)| status(kernel, probe, outcome)).collect()
+}
+
+fn status(kernel: &Kernel, probe: &Probe, outcome: &Outcome) -> ProbeStatus {
+    let state = match outcome {
+        Outcome::Failed { reason, remedy } => {
+            ProbeState::Unavailable { reason: reason.clone(), remedy: remedy.clone() }
+        }
+        Outcome::Ready if kernel.is_active(probe.name) => ProbeState::Active { via: Via::TpBtf },
+        Outcome::Ready => ProbeState::Unavailable {
+            reason: match probe.when {
+                When::Selected => "no process is selected".to_owned(),
+                When::Always => "not attached".to_owned(),
+            },
+            remedy: Some(
+                "name one with --pid or --port, or press Enter on a listener in `netscope live`".to_owned(),
+            ),
+        },
+    };
+    let costs: Vec<Cost> = probe.programs.iter().filter_map(|program| cost(kernel, program.name)).collect();
+    let sum = |field: fn(&Cost) -> Option<u64>| {
+        costs.iter().map(field).sum::<Option<u64>>().filter(|_| !costs.is_empty())
+    };
+    ProbeStatus {
+        name: probe.name.to_owned(),
+        question: probe.question.to_owned(),
+        state,
+        timed_runs: sum(|cost| cost.runs),
+        timed_run_ns: sum(|cost| cost.run_ns),
+        misses: sum(|cost| cost.misses),
+    }
+}
+
+/// What the kernel says of a program in the fdinfo of its descriptor (kernel/bpf/syscall.c,
+/// bpf_prog_show_fdinfo).
+struct Cost {
+    runs: Option<u64>,
+    run_ns: Option<u64>,
+    misses: Option<u64>,
+}
+
+fn cost(kernel: &Kernel, name: &str) -> Option<Cost> {
+    let Some(Program::BtfTracePoint(program)) = kernel.ebpf.as_ref()?.program(name) else { return None };
+    let descriptor = program.fd().ok()?.as_fd().as_raw_fd();
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}")).ok()?;
+    let values: HashMap<&str, u64> = text
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .filter_map(|(key, value)| Some((key, value.trim().parse().ok()?)))
+        .collect();
+    Some(Cost {
+        runs: values.get("run_cnt").copied(),
+        run_ns: values.get("run_time_ns").copied(),
+        misses: values.get("recursion_misses").copied(),
+    })
+}
+
+/// Runs that the recursion guards of all programs skipped.
+pub fn recursion_misses(kernel: &Kernel) -> u64 {
+    let programs = PROBES.iter().flat_map(|probe| probe.programs);
+    programs.filter_map(|program| cost(kernel, program.name)?.misses).sum()
+}
+
+/// Loss counters by name, those above zero.
+pub fn lost(kernel: &Kernel, counters: &[u64]) -> Lost {
+    let reasons = probe_common::loss::NAMES.iter().zip(counters).filter(|(_, count)| **count > 0);
+    Lost {
+        reasons: reasons.map(|(name, &count)| ((*name).to_owned(), count)).collect(),
+        recursion: recursion_misses(kernel),
+    }
+}
