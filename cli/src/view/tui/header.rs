@@ -79,7 +79,8 @@ pub(super) fn missing(view: &View<'_>, columns: usize) -> Option<Line<'static>> 
         }
         [] => return None,
         all @ [(first, reason, remedy), ..] => {
-            let remedy = remedy.map_or_else(String::new, |remedy| format!("; {remedy}"));
+            // Before the reason, which is longer and may be cut.
+            let remedy = remedy.map_or_else(String::new, |remedy| format!(", {remedy}"));
             let same = all.iter().all(|(_, other, _)| other == reason);
             let (who, more) = match (same, all.len()) {
                 (_, 1) => (format!("probe {}", first.name), String::new()),
@@ -88,7 +89,7 @@ pub(super) fn missing(view: &View<'_>, columns: usize) -> Option<Line<'static>> 
                     (format!("probe {}", first.name), format!(" (+{} more, press i)", count - 1))
                 }
             };
-            format!("{who} unavailable{more}: {reason}{remedy}")
+            format!("{who} unavailable{more}{remedy}: {reason}")
         }
     };
     Some(fit(styled(format!("! {}", words::clean(&text)), Theme::caution()), columns))

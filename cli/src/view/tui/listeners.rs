@@ -39,8 +39,11 @@ const COLUMNS: [Column; 15] = [
 
 /// Lines that would show every listener.
 pub(super) fn wanted(view: &View<'_>, columns: usize) -> usize {
+    if view.state.shown.listeners.is_empty() {
+        return 2;
+    }
     let causes = usize::from(!shows(&COLUMNS, columns.saturating_sub(2), CAUSES));
-    2 + view.state.shown.listeners.len().max(1) + causes
+    2 + view.state.shown.listeners.len() + causes
 }
 
 /// The panel in at most `height` lines.
@@ -174,7 +177,7 @@ pub(super) fn drops_text(listener: &Listener) -> String {
 pub(super) fn causes(causes: &Causes) -> [(&'static str, u64); 5] {
     [
         ("accept queue full, SYN", causes.accept_queue_full_syn),
-        ("accept queue full, final ACK", causes.accept_queue_full_ack),
+        ("accept queue full, ACK", causes.accept_queue_full_ack),
         ("SYN queue full", causes.syn_queue_full),
         ("tcp_max_syn_backlog", causes.max_syn_backlog),
         ("other", causes.other),

@@ -121,7 +121,9 @@ impl Screen {
             self.frozen = Some(Box::new(live.clone()));
         }
         if std::mem::take(&mut self.repaint) {
-            terminal.clear()?;
+            // `Terminal::clear` would ask the terminal for its cursor and wait for the answer.
+            let area = terminal.current_buffer_mut().area;
+            terminal.resize(area)?;
         }
         let snapshot = self.frozen.as_deref().unwrap_or(live);
         self.state.observe(snapshot);
@@ -139,9 +141,7 @@ impl Screen {
 
     /// Applies one event and says what the command must do.
     pub fn handle(&mut self, event: &Event) -> Action {
-        if update::asks_for_repaint(event) {
-            self.repaint = true;
-        }
+        self.repaint |= update::asks_for_repaint(event);
         update(&mut self.state, event)
     }
 }

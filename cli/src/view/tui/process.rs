@@ -32,7 +32,7 @@ pub(super) fn wanted(view: &View<'_>, columns: usize) -> usize {
 
 /// The panel in at most `height` lines, and the largest useful scroll offset of its table.
 pub(super) fn lines(view: &View<'_>, columns: usize, height: usize) -> (Vec<Line<'static>>, usize) {
-    let mut lines = vec![rule(title(view), view.focused(Panel::Process), columns)];
+    let mut lines = vec![rule(title(view, columns), view.focused(Panel::Process), columns)];
     let summary = summary(view, columns);
     // The table of system calls gets its heading and two rows before the summary gets a second line: the
     // descriptors are among the six numbers already.
@@ -63,7 +63,7 @@ fn calls<'a>(view: &View<'a>) -> Option<&'a [Syscall]> {
     view.process().and_then(|process| process.syscalls.as_deref())
 }
 
-fn title(view: &View<'_>) -> Line<'static> {
+fn title(view: &View<'_>, columns: usize) -> Line<'static> {
     let mut spans = vec![strong("PROCESS")];
     if let Some(name) = view.process_name() {
         spans.push(strong(format!(" {name}")));
@@ -80,7 +80,12 @@ fn title(view: &View<'_>) -> Line<'static> {
     let plural = if process.threads == 1 { "" } else { "s" };
     spans.push(dim(format!(" · {} thread{plural}", words::count(process.threads))));
     if let Some((user, system)) = view.cpu_percent() {
-        spans.push(dim(format!(" · CPU {} user + {} kernel", words::percent(user), words::percent(system))));
+        let both = words::percent(user + system);
+        spans.push(dim(if columns < 76 {
+            format!(" · CPU {both}")
+        } else {
+            format!(" · CPU {} user + {} kernel", words::percent(user), words::percent(system))
+        }));
     }
     Line::from(spans)
 }
@@ -88,22 +93,28 @@ fn title(view: &View<'_>) -> Line<'static> {
 /// Switches, run queue, descriptors, accept() and memory.
 fn summary(view: &View<'_>, columns: usize) -> Vec<Line<'static>> {
     let Some(process) = view.process() else { return Vec::new() };
-    let mut lines = vec![switches(view, process)];
-    let run_queue = run_queue(process);
-    let joined: usize = lines.iter().map(Line::width).sum::<usize>() + run_queue.width() + 1;
-    match lines.first_mut() {
-        Some(first) if joined <= columns => {
-            first.push_span(dim(" ·"));
-            first.spans.extend(run_queue.spans.into_iter().skip(1));
+    let mut lines = Vec::new();
+    let joined = |with_source: bool, in_full: bool| {
+        let mut line = switches(view, process, with_source);
+        line.push_span(dim(" · "));
+        line.spans.extend(run_queue(process, in_full).spans);
+        (line.width() <= columns).then_some(line)
+    };
+    match joined(true, true).or_else(|| joined(false, true)).or_else(|| joined(false, false)) {
+        Some(line) => lines.push(line),
+        None => {
+            lines.push(switches(view, process, true));
+            let mut line = Line::from(dim("  "));
+            line.spans.extend(run_queue(process, true).spans);
+            lines.push(line);
         }
-        _ => lines.push(run_queue),
     }
     lines.extend(descriptors(process));
     lines.extend(calls_of_accept(process));
     lines.into_iter().map(|line| fit(line, columns)).collect()
 }
 
-fn switches(view: &View<'_>, process: &Process) -> Line<'static> {
+fn switches(view: &View<'_>, process: &Process, with_source: bool) -> Line<'static> {
     let rate = |count: u64| {
         words::per_second(count, view.seconds()).map_or_else(|| words::DASH.to_owned(), words::short)
     };
@@ -116,19 +127,17 @@ fn switches(view: &View<'_>, process: &Process) -> Line<'static> {
         strong(voluntary),
         dim(" voluntary, "),
         strong(involuntary),
-        dim(format!(" involuntary{source}")),
+        dim(format!(" involuntary{}", if with_source { source.as_str() } else { "" })),
     ])
 }
 
-fn run_queue(process: &Process) -> Line<'static> {
+/// Median and 99th percentile of the run-queue latency; their names and the word of the quality only in full.
+fn run_queue(process: &Process, in_full: bool) -> Line<'static> {
     let waits = process.run_queue_us.as_ref().filter(|waits| waits.count > 0);
-    let quality = waits.map_or_else(String::new, |waits| format!(" {}", words::quality(waits.quality)));
-    Line::from(vec![
-        dim(" "),
-        dim(" run queue p50/p99 "),
-        strong(words::median_and_tail(waits)),
-        dim(quality),
-    ])
+    let word = if in_full { words::quality } else { words::quality_letter };
+    let quality = waits.map_or_else(String::new, |waits| format!(" {}", word(waits.quality)));
+    let label = if in_full { "run queue p50/p99 " } else { "run queue " };
+    Line::from(vec![dim(label), strong(words::median_and_tail(waits)), dim(quality)])
 }
 
 fn descriptors(process: &Process) -> Option<Line<'static>> {

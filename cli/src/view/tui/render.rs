@@ -28,7 +28,7 @@ pub(super) fn render(view: &View<'_>, area: Rect, buffer: &mut Buffer) -> Extent
         return Extent { page: rows, scroll: 0 };
     }
     let usual = area.width >= USUAL.0 && area.height >= USUAL.1;
-    let mut top = header::verdict(view, columns, if usual { 2 } else { 3 });
+    let mut top = header::verdict(view, columns, if usual && rows < 30 { 2 } else { 3 });
     top.push(header::badge(view, columns));
     if usual {
         top.extend(header::missing(view, columns));

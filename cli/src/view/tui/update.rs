@@ -198,11 +198,7 @@ fn page(state: &State) -> isize {
     isize::try_from(state.extent.page.saturating_sub(1).max(1)).unwrap_or(1)
 }
 
-/// Whether the whole terminal is to be painted anew: after Ctrl-L, and after a change of its size.
+/// Whether the whole terminal is to be painted anew; a change of its size does that by itself.
 pub(super) fn asks_for_repaint(event: &Event) -> bool {
-    match event {
-        Event::Key(key) => keys::intent(*key) == Some(Intent::Repaint),
-        Event::Resize(..) => true,
-        _ => false,
-    }
+    matches!(event, Event::Key(key) if keys::intent(*key) == Some(Intent::Repaint))
 }

@@ -17,7 +17,7 @@ const MARKS: [(&str, &str); 11] = [
     ("run queue", "time a thread was ready to run and waited for a CPU"),
     ("exact e", "every event counted, or the kernel's own value"),
     ("sampled s", "a part of the events was looked at; estimated ~: derived from something else"),
-    ("-", "not measured; press i for the reason"),
+    ("-", "nothing measured; press i for the reason"),
 ];
 
 /// The page.

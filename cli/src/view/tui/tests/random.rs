@@ -70,9 +70,9 @@ fn check(bench: &Bench, live: &Snapshot) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn no_sequence_breaks_the_screen(steps in proptest::collection::vec(step(), 1..60)) {
+    fn no_sequence_breaks_the_screen(steps in proptest::collection::vec(step(), 1..40)) {
         let mut live = data(0);
         let mut bench = Bench::new((80, 24), FULL);
         bench.draw(&live);
