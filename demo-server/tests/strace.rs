@@ -73,8 +73,8 @@ fn calls_of_loop(directory: &Path, name: &str) -> (Calls, BTreeMap<String, Calls
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with(['+', '-'])).collect();
     let bounds =
         |line: &&str| ["epoll_wait(", "epoll_pwait(", "close("].iter().any(|call| line.starts_with(call));
-    let first = lines.iter().position(|line| bounds(line)).unwrap();
-    let last = lines.iter().rposition(|line| bounds(line)).unwrap();
+    let first = lines.iter().position(bounds).unwrap();
+    let last = lines.iter().rposition(bounds).unwrap();
     let (mut calls, mut errors) = (Calls::new(), BTreeMap::<String, Calls>::new());
     for line in &lines[first..=last] {
         let call = line.split('(').next().unwrap().to_owned();
