@@ -9,21 +9,20 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::thread;
 use std::time::Duration;
 
-use common::{Running, check_sums, exact, produce};
+use common::{PATIENCE, Running, check_sums, exact, produce};
 use demo_server::Stop;
 use demo_server::load::{self, Arrivals, Mode, Options};
 use demo_server::server::{self, Server};
 
 fn open(target: SocketAddr, rate_per_s: f64, requests_per_connection: u32, max_in_flight: u32) -> Options {
     let mode = Mode::Open { rate_per_s, requests_per_connection, max_in_flight, arrivals: Arrivals::Even };
-    let timeout = Duration::from_millis(200);
     let duration = Duration::from_secs(1);
     Options {
         target,
         mode,
         duration,
-        connect_timeout: timeout,
-        request_timeout: timeout,
+        connect_timeout: PATIENCE,
+        request_timeout: PATIENCE,
         ..Options::default()
     }
 }
@@ -46,7 +45,8 @@ fn answering(bytes: &'static [u8]) -> SocketAddr {
 fn open_model_keeps_its_schedule_though_nobody_accepts() {
     // Bound and never run: the kernel completes handshakes, nobody ever answers.
     let server = Server::bind(&server::Options::default()).unwrap();
-    let summary = produce(&open(server.bound().listen, 100.0, 1, 1000));
+    let request_timeout = Duration::from_millis(200);
+    let summary = produce(&Options { request_timeout, ..open(server.bound().listen, 100.0, 1, 1000) });
     // The one due at the end itself is not started.
     assert_eq!((summary.scheduled, summary.not_started, summary.connected), (99, 0, 99));
     assert_eq!((summary.request_failures.timed_out, summary.completed), (99, 0));
@@ -65,13 +65,7 @@ fn arrivals_beyond_the_most_in_flight_are_counted_and_not_postponed() {
 #[test]
 fn open_model_makes_its_requests_on_each_connection() {
     let server = Running::start(&server::Options::default());
-    let patient = Duration::from_secs(20);
-    let options = Options {
-        request_timeout: patient,
-        connect_timeout: patient,
-        ..open(server.bound.listen, 50.0, 3, 1000)
-    };
-    let summary = produce(&options);
+    let summary = produce(&open(server.bound.listen, 50.0, 3, 1000));
     assert_eq!(summary.connected, 49);
     let truth = server.end();
     assert_eq!((truth.accepted, truth.requests), (49, summary.completed));
@@ -88,14 +82,26 @@ fn closed_model_reconnects_after_so_many_requests() {
         requests_per_connection: Some(4),
         lifetime: None,
     };
-    let options = Options { target: server.bound.listen, mode, ..open(server.bound.listen, 1.0, 1, 1) };
-    let patient = Duration::from_secs(20);
-    let summary = produce(&Options { request_timeout: patient, connect_timeout: patient, ..options });
+    let summary = produce(&Options { mode, ..open(server.bound.listen, 1.0, 1, 1) });
     let truth = server.end();
     assert_eq!((truth.accepted, truth.requests), (summary.connected, summary.completed));
     assert_eq!(summary.request_failures.total() + summary.connect_failures.total(), 0);
     assert!(summary.connected > 7, "{summary:?}");
     assert!(summary.completed <= 4 * summary.connected && summary.completed > 3 * (summary.connected - 7));
+}
+
+#[test]
+fn connection_past_its_lifetime_is_not_used_again() {
+    let server = Running::start(&server::Options::default());
+    let mode = Mode::Closed {
+        users: 3,
+        think: Duration::from_millis(5),
+        requests_per_connection: None,
+        lifetime: Some(Duration::ZERO),
+    };
+    let summary = produce(&Options { mode, ..open(server.bound.listen, 1.0, 1, 1) });
+    assert!(summary.connected > 3, "{summary:?}");
+    assert_eq!((summary.completed, server.end().accepted), (summary.connected, summary.connected));
 }
 
 #[test]
