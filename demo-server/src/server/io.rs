@@ -94,7 +94,7 @@ impl Io {
 
     #[expect(
         deprecated,
-        reason = "the successor wants an owned descriptor, which only unsafe code can make of accept4's"
+        reason = "the successor wants an owned descriptor, and accept4 of this library returns a raw one"
     )]
     fn control(&self, operation: EpollOp, fd: RawFd, interest: EpollFlags, token: u64) -> nix::Result<()> {
         let mut event = EpollEvent::new(interest, token);
