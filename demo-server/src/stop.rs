@@ -47,7 +47,7 @@ impl Stop {
     }
 
     /// Requests the stop on SIGINT or SIGTERM: blocks both in the calling thread, and waits for them in a
-    /// thread named `demo-signals`. Call it before any other thread exists, since threads inherit the mask.
+    /// thread named `demo-signals` that lasts as long as the process. Call it before any other thread exists, since threads inherit the mask.
     ///
     /// # Errors
     /// The signal mask cannot be changed or the thread not be started.
@@ -59,7 +59,8 @@ impl Stop {
         thread::Builder::new()
             .name(name.clone())
             .spawn(move || {
-                if signals.wait().is_ok() {
+                // Without an end: the descriptor is never closed by whichever thread happens to be the last.
+                while signals.wait().is_ok() {
                     stop.request();
                 }
             })

@@ -9,10 +9,10 @@ use super::counts::add;
 use super::http::{self, Answer, Code, Parsed, Persistence};
 use super::io::{Io, OUTPUT_BYTES};
 
-/// State between two events. The descriptor is closed by the loop, which counts it.
+/// State between two events. The descriptor is open until [`Connection::end`].
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) fd: RawFd,
+    fd: RawFd,
     token: u64,
     /// Bytes that were read and not understood yet.
     input: Option<Vec<u8>>,
@@ -45,8 +45,14 @@ impl Connection {
         }
     }
 
+    /// Closes the connection and gives its buffers back.
+    pub(super) fn end(&mut self, io: &mut Io) {
+        io.close(self.fd);
+        io.release(self.input.take(), self.output.take().map(|(rest, _)| rest));
+    }
+
     fn read(&mut self, io: &mut Io) -> Fate {
-        let kept = io.restore(self.input.take());
+        let kept = io.restore_input(self.input.take());
         match io.recv(self.fd, kept) {
             Ok(0) => Fate::Close,
             Ok(bytes) => self.answer(io, kept + bytes),
@@ -59,19 +65,18 @@ impl Connection {
     }
 
     fn write_rest(&mut self, io: &mut Io, rest: Vec<u8>, written: usize) -> Fate {
-        let Ok(bytes) = io.send(self.fd, rest.get(written..).unwrap_or_default()) else {
-            return Fate::Close;
-        };
-        if written + bytes < rest.len() {
-            self.output = Some((rest, written + bytes));
-            return Fate::Keep;
+        let sent = io.send(self.fd, rest.get(written..).unwrap_or_default());
+        let written = written + sent.unwrap_or(0);
+        if sent.is_err() || written < rest.len() {
+            self.output = Some((rest, written));
+            return if sent.is_err() { Fate::Close } else { Fate::Keep };
         }
-        io.release(rest);
+        io.release_output(rest);
         if self.closing || io.rewatch(self.fd, EpollFlags::EPOLLIN, self.token).is_err() {
             return Fate::Close;
         }
         // Requests that arrived before the socket was full will cause no event of their own.
-        let kept = io.restore(self.input.take());
+        let kept = io.restore_input(self.input.take());
         self.answer(io, kept)
     }
 
@@ -89,7 +94,7 @@ impl Connection {
                 return Fate::Close;
             };
             if written < io.output.len() {
-                self.output = Some((io.keep_output(written), 0));
+                self.output = Some((io.keep_output(), written));
                 self.input = if self.closing { None } else { io.keep_input(start, end) };
                 let waits = io.rewatch(self.fd, EpollFlags::EPOLLOUT, self.token);
                 return if waits.is_ok() { Fate::Keep } else { Fate::Close };

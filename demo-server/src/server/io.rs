@@ -17,8 +17,11 @@ use super::http::Answers;
 /// Bytes of answers gathered before they are written; what is asked beyond waits for the next write.
 pub(super) const OUTPUT_BYTES: usize = 256 * 1024;
 
-/// Buffers for rests that are made in advance, and kept.
-const SPARE_BUFFERS: usize = 64;
+/// Buffers for rests of requests that are made in advance, and kept.
+const SPARE_INPUTS: usize = 64;
+
+/// Buffers for rests of answers that are made in advance, and kept. Memory that is never touched costs nothing.
+const SPARE_OUTPUTS: usize = 16;
 
 /// What a loop needs to serve any of its connections.
 #[derive(Debug)]
@@ -30,7 +33,9 @@ pub(super) struct Io {
     pub(super) input: Vec<u8>,
     /// Answers to be written to the connection being served. Empty between connections.
     pub(super) output: Vec<u8>,
-    spare: Vec<Vec<u8>>,
+    spare_inputs: Vec<Vec<u8>>,
+    spare_outputs: Vec<Vec<u8>>,
+    output_capacity: usize,
 }
 
 impl Io {
@@ -41,10 +46,22 @@ impl Io {
         answers: Arc<Answers>,
         read_buffer_bytes: usize,
     ) -> Self {
-        let output = Vec::with_capacity(OUTPUT_BYTES + answers.longest());
-        let mut spare = Vec::with_capacity(SPARE_BUFFERS);
-        spare.resize_with(SPARE_BUFFERS, || Vec::with_capacity(read_buffer_bytes));
-        Self { epoll, counts, answers, input: vec![0; read_buffer_bytes], output, spare }
+        let output_capacity = OUTPUT_BYTES + answers.longest();
+        let spare = |number, bytes| {
+            let mut buffers = Vec::with_capacity(number);
+            buffers.resize_with(number, || Vec::with_capacity(bytes));
+            buffers
+        };
+        Self {
+            epoll,
+            counts,
+            answers,
+            input: vec![0; read_buffer_bytes],
+            output: Vec::with_capacity(output_capacity),
+            spare_inputs: spare(SPARE_INPUTS, read_buffer_bytes),
+            spare_outputs: spare(SPARE_OUTPUTS, output_capacity),
+            output_capacity,
+        }
     }
 
     /// epoll_wait(2): how many of `events` were filled.
@@ -77,7 +94,7 @@ impl Io {
 
     #[expect(
         deprecated,
-        reason = "the successor wants an owned descriptor, which only unsafe code can make of accept4's"
+        reason = "the successor wants an owned descriptor, and accept4 of this library returns a raw one"
     )]
     fn control(&self, operation: EpollOp, fd: RawFd, interest: EpollFlags, token: u64) -> nix::Result<()> {
         let mut event = EpollEvent::new(interest, token);
@@ -127,40 +144,47 @@ impl Io {
         }
     }
 
-    /// Copies what must outlive the current event into a buffer of its own.
-    fn keep(spare: &mut Vec<Vec<u8>>, bytes: &[u8]) -> Vec<u8> {
-        let mut buffer = spare.pop().unwrap_or_default();
-        buffer.clear();
-        buffer.extend_from_slice(bytes);
-        buffer
-    }
-
     /// Keeps a part of `input` for the connection's next event; `None` if there is nothing to keep.
     pub(super) fn keep_input(&mut self, from: usize, to: usize) -> Option<Vec<u8>> {
-        let rest = self.input.get(from..to).unwrap_or_default();
-        (!rest.is_empty()).then(|| Self::keep(&mut self.spare, rest))
-    }
-
-    /// Keeps `output` from this byte on until the socket takes more.
-    pub(super) fn keep_output(&mut self, from: usize) -> Vec<u8> {
-        Self::keep(&mut self.spare, self.output.get(from..).unwrap_or_default())
+        let rest = self.input.get(from..to).filter(|rest| !rest.is_empty())?;
+        let mut buffer = self.spare_inputs.pop().unwrap_or_else(|| Vec::with_capacity(self.input.len()));
+        buffer.extend_from_slice(rest);
+        Some(buffer)
     }
 
     /// Puts a kept rest back to the front of `input`, and says how long it is.
-    pub(super) fn restore(&mut self, rest: Option<Vec<u8>>) -> usize {
-        let Some(rest) = rest else { return 0 };
+    pub(super) fn restore_input(&mut self, rest: Option<Vec<u8>>) -> usize {
+        let Some(mut rest) = rest else { return 0 };
         let bytes = rest.len();
         if let Some(front) = self.input.get_mut(..bytes) {
             front.copy_from_slice(&rest);
         }
-        self.release(rest);
+        if self.spare_inputs.len() < SPARE_INPUTS {
+            rest.clear();
+            self.spare_inputs.push(rest);
+        }
         bytes
     }
 
-    /// Takes a buffer back for the next rest.
-    pub(super) fn release(&mut self, buffer: Vec<u8>) {
-        if self.spare.len() < SPARE_BUFFERS {
-            self.spare.push(buffer);
+    /// Hands the output to a connection whose socket is full, and goes on with another buffer.
+    pub(super) fn keep_output(&mut self) -> Vec<u8> {
+        let fresh = self.spare_outputs.pop().unwrap_or_else(|| Vec::with_capacity(self.output_capacity));
+        std::mem::replace(&mut self.output, fresh)
+    }
+
+    /// Takes back what [`Self::keep_output`] handed out.
+    pub(super) fn release_output(&mut self, mut buffer: Vec<u8>) {
+        if self.spare_outputs.len() < SPARE_OUTPUTS {
+            buffer.clear();
+            self.spare_outputs.push(buffer);
+        }
+    }
+
+    /// Takes back the buffers of a connection that ended.
+    pub(super) fn release(&mut self, input: Option<Vec<u8>>, output: Option<Vec<u8>>) {
+        self.restore_input(input);
+        if let Some(output) = output {
+            self.release_output(output);
         }
     }
 }

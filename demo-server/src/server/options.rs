@@ -38,9 +38,9 @@ pub struct Options {
     /// most servers, and each accept4 fails again.
     pub emfile_backoff: bool,
     /// Size in bytes of the buffer that one read fills, and the largest request head that is answered. The rest
-    /// of a request that came in parts, or of an answer that did not fit the socket, is kept in a buffer of this
-    /// size: 64 such buffers are made in advance for each loop. More of them, longer rests of answers and
-    /// the table of connections beyond 131,072 come from the allocator, whose own system calls (brk, mmap,
+    /// of a request that came in parts, or of an answer that did not fit the socket, is kept in a buffer
+    /// of its own: each loop has 64 for requests and 16 for answers from the start. What it needs beyond them at
+    /// a time, and beyond 131,072 connections, comes from the allocator, whose own system calls (brk, mmap,
     /// mprotect) are not in the truth.
     pub read_buffer_bytes: usize,
     /// Size of the answer's body in bytes.

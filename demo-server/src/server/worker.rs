@@ -87,8 +87,8 @@ impl Worker {
     /// Serves until the stop is requested, then closes all connections.
     pub(super) fn run(&mut self) -> Result<(), Error> {
         let result = self.serve().map_err(Error::system("run", self.io.counts.name()));
-        for connection in self.connections.drain(..).flatten() {
-            self.io.close(connection.fd);
+        for mut connection in self.connections.drain(..).flatten() {
+            connection.end(&mut self.io);
         }
         result
     }
@@ -126,7 +126,7 @@ impl Worker {
             && connection.serve(&mut self.io) == Fate::Close
         {
             // The kernel takes a closed descriptor out of the interest list.
-            self.io.close(connection.fd);
+            connection.end(&mut self.io);
             *slot = None;
             self.free.push(place);
         }
