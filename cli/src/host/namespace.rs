@@ -1,10 +1,10 @@
 //! Everything that is read of one network namespace.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::netns::{NetnsError, NetnsRef};
-use super::owners::{Owners, socket_owners};
+use super::owners::{Owners, comm, socket_owners};
 use super::sock_diag::SockDiag;
 use super::sysctl::sysctls;
 use super::{Roots, netstat, sockets};
@@ -70,12 +70,15 @@ impl NamespaceReader {
             .netns
             .run_inside(|| sysctls(&self.roots))
             .unwrap_or_else(|error| unreadable_sysctls(&error.to_string()));
+        let hidden_owners = self.hidden_owners(&listeners);
         Namespace {
             inode: Reading::Value(self.inode()),
             sysctls,
             counters: self.counters(),
             counters_after: None,
             listeners,
+            owner_names: self.owner_names(),
+            hidden_owners,
             established,
             time_wait: self.inside_net(|net| match netstat::time_wait(net) {
                 Reading::Value(value) => Ok(value),
@@ -133,6 +136,24 @@ impl NamespaceReader {
                 listener.pids.clone_from(pids);
             }
         }
+    }
+
+    /// Names of the processes that hold listeners.
+    fn owner_names(&self) -> BTreeMap<i32, String> {
+        let pids = self.owners.as_ref().map(|known| known.owners.pids()).unwrap_or_default();
+        pids.into_iter().filter_map(|pid| Some((pid, comm(&self.roots, pid)?))).collect()
+    }
+
+    /// A sentence when a listener without a visible holder may belong to a process that hides its descriptors.
+    fn hidden_owners(&self, listeners: &Reading<Vec<Listener>>) -> Option<String> {
+        let hidden = self.owners.as_ref()?.owners.unreadable;
+        let orphans = listeners.value()?.iter().filter(|listener| listener.pids.is_empty()).count();
+        (hidden > 0 && orphans > 0).then(|| {
+            format!(
+                "who holds {orphans} of the listeners is not visible: the descriptors of {hidden} processes \
+                 cannot be read (EACCES), needs the same user or CAP_SYS_PTRACE"
+            )
+        })
     }
 
     /// Reads a file of /proc/PID/net: of the known process while it is there and still in the namespace, else

@@ -82,7 +82,7 @@ impl Outcome {
 
     fn permission(what: &str) -> Self {
         Self::failed(
-            format!("not permitted ({what})"),
+            format!("not permitted, needs root or CAP_BPF and CAP_PERFMON ({what})"),
             Some(
                 "run as root, or give the binary CAP_BPF and CAP_PERFMON (and CAP_SYS_ADMIN for other network namespaces)",
             ),

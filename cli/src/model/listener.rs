@@ -128,10 +128,14 @@ fn fullest<'a>(sockets: &[&'a sample::Listener]) -> Option<&'a sample::Listener>
     })
 }
 
+/// Names of the holders, without repetition; those of traced processes are read with the process.
 fn comms(ends: &Ends<'_>, pids: &BTreeSet<i32>) -> Vec<String> {
-    let held = |process: &&sample::Process| pids.contains(&process.pid);
-    let names: BTreeSet<&str> =
-        ends.later.processes.iter().filter(held).map(|process| process.comm.as_str()).collect();
+    let sample = ends.later;
+    let name = |pid: &i32| {
+        let traced = sample.processes.iter().find(|process| process.pid == *pid);
+        traced.map(|process| process.comm.as_str()).or_else(|| Some(sample.namespace.owner_names.get(pid)?))
+    };
+    let names: BTreeSet<&str> = pids.iter().filter_map(name).collect();
     names.into_iter().map(str::to_owned).collect()
 }
 

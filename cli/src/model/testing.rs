@@ -76,6 +76,8 @@ pub(crate) fn namespace() -> Namespace {
         counters: Reading::Value(TcpCounters::default()),
         counters_after: None,
         listeners: Reading::Value(vec![]),
+        owner_names: BTreeMap::new(),
+        hidden_owners: None,
         established: Reading::Value(vec![]),
         time_wait: Reading::Value(0),
     }

@@ -49,6 +49,9 @@ impl List {
         self.add("netns.counters", &namespace.counters);
         self.add("listeners", &namespace.listeners);
         self.add("connections", &namespace.established);
+        if let Some(reason) = &namespace.hidden_owners {
+            self.0.push(Unread { what: "listeners.owners".to_owned(), reason: reason.clone() });
+        }
     }
 
     fn process(&mut self, process: &Process) {

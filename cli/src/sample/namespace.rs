@@ -20,6 +20,10 @@ pub struct Namespace {
     pub counters_after: Option<TcpCounters>,
     /// Listening TCP sockets.
     pub listeners: Reading<Vec<Listener>>,
+    /// Names of the processes that hold listeners, by process id.
+    pub owner_names: BTreeMap<i32, String>,
+    /// Why some listener has no visible holder; `None` when all have one, or when it has really none.
+    pub hidden_owners: Option<String>,
     /// Connections of all states but LISTEN, by local address and port of a listener.
     pub established: Reading<Vec<Established>>,
     /// TIME_WAIT sockets of the namespace (/proc/net/sockstat, `tw`; includes FIN_WAIT_2 mini sockets).

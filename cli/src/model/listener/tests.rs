@@ -164,12 +164,13 @@ fn sockets_of_one_address_are_one_row() {
     set(&mut samples.1, vec![socket(1, 5, 128, 42), socket(2, 5, 9, 41), socket(3, 100, 511, 43)]);
     samples.1.processes = vec![testing::process(41), testing::process(42), testing::process(43)];
     samples.1.processes[2].comm = "another".to_owned();
+    samples.1.namespace.owner_names.insert(40, "manager".to_owned());
     let row = only(&samples);
     assert_eq!((row.sockets, row.reuseport), (3, true));
     assert_eq!((row.accept_queue.now, row.limit, row.capacity), (5, 9, 10));
     assert_eq!(row.syn_queue.now, 3);
     assert_eq!(row.pids, [40, 41, 42, 43]);
-    assert_eq!(row.comms, ["another", "server"]);
+    assert_eq!(row.comms, ["another", "manager", "server"]);
 }
 
 #[test]
