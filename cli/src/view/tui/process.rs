@@ -119,15 +119,18 @@ fn switches(view: &View<'_>, process: &Process, with_source: bool) -> Line<'stat
         words::per_second(count, view.seconds()).map_or_else(|| words::DASH.to_owned(), words::short)
     };
     let (voluntary, involuntary, source) = match process.switches {
-        Some(found) => (rate(found.voluntary), rate(found.involuntary), format!(" ({})", found.source)),
-        None => (words::DASH.to_owned(), words::DASH.to_owned(), String::new()),
+        Some(found) => {
+            let source = if found.source == "probe" { " exact" } else { " (procfs: ended threads missing)" };
+            (rate(found.voluntary), rate(found.involuntary), source)
+        }
+        None => (words::DASH.to_owned(), words::DASH.to_owned(), ""),
     };
     Line::from(vec![
         dim("  switches/s "),
         strong(voluntary),
         dim(" voluntary, "),
         strong(involuntary),
-        dim(format!(" involuntary{}", if with_source { source.as_str() } else { "" })),
+        dim(format!(" involuntary{}", if with_source { source } else { "" })),
     ])
 }
 

@@ -28,7 +28,15 @@ pub(super) fn render(view: &View<'_>, area: Rect, buffer: &mut Buffer) -> Extent
         return Extent { page: rows, scroll: 0 };
     }
     let usual = area.width >= USUAL.0 && area.height >= USUAL.1;
-    let mut top = header::verdict(view, columns, if usual && rows < 30 { 2 } else { 3 });
+    let mut top = header::verdict(
+        view,
+        columns,
+        match (usual, rows) {
+            (false, _) => 4,
+            (true, ..30) => 2,
+            (true, _) => 3,
+        },
+    );
     top.push(header::badge(view, columns));
     if usual {
         top.extend(header::missing(view, columns));
@@ -75,7 +83,7 @@ fn stacked(view: &View<'_>, area: Rect, buffer: &mut Buffer) -> Extent {
 /// The listeners over the whole width, process and findings next to each other.
 fn side_by_side(view: &View<'_>, area: Rect, buffer: &mut Buffer) -> Extent {
     let (columns, rows) = (usize::from(area.width), usize::from(area.height));
-    let first = listeners::wanted(view, columns).min(rows * 2 / 5).max(4);
+    let first = listeners::wanted(view, columns).min((rows * 2 / 5).max(4));
     let list = listeners::lines(view, columns, first);
     paint(&list, strip(area, 0, first), buffer);
     // A blank line apart: the eye separates the table from what belongs to its selected row.

@@ -135,6 +135,9 @@ pub(super) fn short_endpoint(address: &str, port: u16, width: usize) -> String {
 
 /// The owner of a listener: name and first process, and how many more.
 pub(super) fn owner(listener: &Listener) -> String {
+    if listener.sockets == 0 {
+        return "closed".to_owned();
+    }
     let name = match listener.comms.as_slice() {
         [] => return listener.pids.first().map_or_else(|| DASH.to_owned(), |pid| format!("pid {pid}")),
         names => clean(&names.join("+")),

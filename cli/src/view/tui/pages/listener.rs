@@ -38,8 +38,11 @@ pub(super) fn lines(view: &View<'_>, columns: usize) -> Vec<Line<'static>> {
 }
 
 fn identity(listener: &Listener, columns: usize) -> Vec<Line<'static>> {
-    let mut notes =
-        vec![format!("{} socket{}", listener.sockets, if listener.sockets == 1 { "" } else { "s" })];
+    let mut notes = vec![match listener.sockets {
+        0 => "closed during the window".to_owned(),
+        1 => "1 socket".to_owned(),
+        count => format!("{count} sockets"),
+    }];
     if listener.reuseport {
         notes.push("SO_REUSEPORT".to_owned());
     }
@@ -84,9 +87,9 @@ fn queues(listener: &Listener) -> Vec<Line<'static>> {
     if let Some(depth) = queue.depth.as_ref().filter(|depth| depth.count > 0) {
         let text = format!(
             "p50 {} p99 {} max {} ({})",
-            words::short(depth.p50),
-            words::short(depth.p99),
-            words::short(depth.max),
+            words::plain(depth.p50),
+            words::plain(depth.p99),
+            words::plain(depth.max),
             words::quality(depth.quality)
         );
         lines.push(field("depth at entry", text));

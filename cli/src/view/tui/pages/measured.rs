@@ -5,7 +5,7 @@ use ratatui::text::Line;
 use crate::sample::{ProbeState, ProbeStatus, Via};
 
 use super::super::view::View;
-use super::{dim, field, heading, labelled, raw, strong, words};
+use super::{field, heading, labelled, raw, strong, words};
 
 /// The page.
 pub(super) fn lines(view: &View<'_>, columns: usize) -> Vec<Line<'static>> {
@@ -114,8 +114,17 @@ fn instrument(view: &View<'_>) -> Vec<Line<'static>> {
         );
         lines.push(field("drop ledger (ListenDrops)", text));
     } else {
-        lines.push(Line::from(vec![dim("  drop ledger                "), raw(words::DASH)]));
+        lines.push(field("drop ledger (ListenDrops)", words::DASH));
     }
+    let counted = view.model().netns.window_drops.map_or_else(dash, |drops| {
+        format!(
+            "ListenDrops {}, ListenOverflows {}, TCPReqQFullDrop {}",
+            words::count(drops.ListenDrops),
+            words::count(drops.ListenOverflows),
+            words::count(drops.TCPReqQFullDrop)
+        )
+    });
+    lines.push(field("the kernel's own counters", counted));
     lines
 }
 

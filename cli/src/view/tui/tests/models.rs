@@ -12,13 +12,17 @@ use crate::sample::{Limit, Lost, ProbeState, ProbeStatus, Via};
 use crate::view::tui::{Own, Snapshot};
 
 const PROBES: [(&str, &str, Via); 7] = [
-    ("accept_enter", "connections entering accept queues, and the depth at that moment", Via::TpBtf),
-    ("accept", "connections taken by accept(), and how long each waited", Via::TpBtf),
-    ("drop_consume", "packets refused at a listener, kernels that consume them", Via::TpBtf),
-    ("drop_free", "packets refused at a listener, kernels that free them", Via::TpBtf),
-    ("sched", "switches and run-queue latency of the traced processes", Via::TpBtf),
-    ("syscall_enter", "system calls of the traced processes: entries", Via::RawTp),
-    ("syscall_exit", "system calls of the traced processes: returns, times, errors", Via::RawTp),
+    ("syn-drops", "which SYNs does a listener refuse, and why", Via::TpBtf),
+    ("ack-drops", "which final ACKs of a handshake does a listener refuse", Via::TpBtf),
+    ("listeners", "which sockets listen", Via::TpBtf),
+    ("never-accepted", "which connections end while they wait for accept()", Via::TpBtf),
+    ("accept-queue", "what enters the accept queues, and how long are they then", Via::TpBtf),
+    ("switches", "how often is the process switched away, and how long does it wait for a CPU", Via::TpBtf),
+    (
+        "syscalls",
+        "which system calls, how long, with what outcome; how long did accept() let wait",
+        Via::RawTp,
+    ),
 ];
 
 fn distribution(count: u64, values: [f64; 5], quality: Quality) -> Distribution {
@@ -149,7 +153,7 @@ fn demo_process() -> Process {
         ended: false,
         threads: 1,
         cpu_seconds: Some(CpuSeconds { user: 1.1, system: 2.7 }),
-        switches: Some(Switches { voluntary: 8_211, involuntary: 310, source: "scheduler probe" }),
+        switches: Some(Switches { voluntary: 8_211, involuntary: 310, source: "probe" }),
         run_queue_us: Some(distribution(8_521, [3.1, 40.0, 420.0, 900.0, 1_100.0], Quality::Exact)),
         syscalls: Some(vec![
             syscall("clock_nanosleep", 45, 9_000_000.0, (200_000.0, 201_000.0), &[]),
@@ -312,6 +316,7 @@ fn model(listeners: Vec<Listener>, processes: Vec<Process>) -> Model {
             tcp_tw_reuse: Some(2),
             time_wait: Some(12),
             totals: None,
+            window_drops: None,
             passive_opens: Some(8_840),
         },
         listeners,
@@ -351,6 +356,7 @@ pub(in super::super) fn overload() -> Snapshot {
     listeners.extend(others);
     let mut model = model(listeners, vec![demo_process()]);
     let drops = KernelDrops { ListenOverflows: 1_394, ListenDrops: 1_394, ..KernelDrops::default() };
+    model.netns.window_drops = Some(drops);
     model.ledger =
         Some(Ledger { netns: Some(4_026_531_840), kernel: drops, attributed: drops, unattributed: 0 });
     let verdict = "127.0.0.1:8080 (demo, pid 4242) refuses 14 % of attempts: accept queue 129/129, the \
@@ -404,7 +410,7 @@ pub(super) fn unprivileged() -> Snapshot {
         run_queue_us: None,
         syscalls: None,
         accept: None,
-        switches: Some(Switches { voluntary: 8_211, involuntary: 310, source: "/proc" }),
+        switches: Some(Switches { voluntary: 8_211, involuntary: 310, source: "procfs" }),
         memory: Memory { rss_bytes: Some(12_582_912), ..Memory::default() },
         ..demo_process()
     };
@@ -465,11 +471,15 @@ pub(super) fn first_frame() -> Snapshot {
 /// One probe is missing and events were lost.
 pub(super) fn partly_blind() -> Snapshot {
     let mut partly = overload();
-    if let Some(status) = partly.model.probes.get_mut(4) {
+    if let Some(status) = partly.model.probes.get_mut(5) {
         status.state = ProbeState::Unavailable {
             reason: "tracepoint sched_switch not in this kernel's BTF (ENOENT)".into(),
             remedy: None,
         };
+    }
+    for process in &mut partly.model.processes {
+        process.run_queue_us = None;
+        process.switches = Some(Switches { voluntary: 8_211, involuntary: 310, source: "procfs" });
     }
     partly.model.lost = Some(Lost { reasons: BTreeMap::from([("map_full".into(), 12)]), recursion: 3 });
     partly
