@@ -46,7 +46,8 @@ pub const fn bucket_start(index: u32, sub_bits: u32) -> u64 {
 pub const fn syscall_bucket(nanoseconds: u64) -> u32 {
     let bits = 64 - nanoseconds.leading_zeros();
     let index = bits.saturating_sub(SYSCALL_FIRST_BITS);
-    if index < SYSCALL_BUCKETS as u32 { index } else { SYSCALL_BUCKETS as u32 - 1 }
+    let last = low_half(SYSCALL_BUCKETS as u64 - 1);
+    if index < last { index } else { last }
 }
 
 /// Smallest duration in nanoseconds that falls into system call bucket `index`.

@@ -31,10 +31,24 @@ pub struct Cli {
 #[derive(Clone, Debug, clap::Args)]
 pub struct Sources {
     /// Read processes and counters from this procfs mount
-    #[arg(long, global = true, value_name = "DIR", default_value = "/proc", hide_default_value = true, help_heading = "Sources")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "/proc",
+        hide_default_value = true,
+        help_heading = "Sources"
+    )]
     pub procfs: PathBuf,
     /// Read cgroups from this sysfs mount
-    #[arg(long, global = true, value_name = "DIR", default_value = "/sys", hide_default_value = true, help_heading = "Sources")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "/sys",
+        hide_default_value = true,
+        help_heading = "Sources"
+    )]
     pub sysfs: PathBuf,
     /// Read the kernel's type information from FILE [default: SYSFS/kernel/btf/vmlinux]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Sources")]

@@ -31,7 +31,9 @@ impl Demo {
         if private {
             let arguments = [server.as_slice(), &["--new-netns"]].concat();
             found = started(&arguments)
-                .inspect_err(|error| output::complain(&format!("no network namespace for the demo: {error:#}")))
+                .inspect_err(|error| {
+                    output::complain(&format!("no network namespace for the demo: {error:#}"))
+                })
                 .ok();
         }
         let private = found.is_some();
@@ -40,7 +42,8 @@ impl Demo {
             None => started(&["serve", "--die-with-parent", "--scenario", name, "--listen", "127.0.0.1:0"])?,
         };
         let (target, pid) = (bound.to_string(), server.pid().to_string());
-        let mut load = vec!["load", target.as_str(), "--die-with-parent", "--scenario", name, "--for", BOUND, "--quiet"];
+        let mut load =
+            vec!["load", target.as_str(), "--die-with-parent", "--scenario", name, "--for", BOUND, "--quiet"];
         if private {
             load.extend(["--netns-of", pid.as_str()]);
         }
@@ -62,6 +65,7 @@ impl Demo {
 fn started(arguments: &[&str]) -> anyhow::Result<(Owned, SocketAddr)> {
     let mut server = Owned::start(arguments, Stdio::piped())?;
     let line = server.first_line()?;
-    let bound: Bound = serde_json::from_str(&line).with_context(|| format!("the demo server said {line:?}"))?;
+    let bound: Bound =
+        serde_json::from_str(&line).with_context(|| format!("the demo server said {line:?}"))?;
     Ok((server, bound.listen))
 }

@@ -41,7 +41,11 @@ fn render(statuses: &[ProbeStatus]) -> String {
             }
             ProbeState::Unavailable { reason, remedy } => {
                 let _ = writeln!(text, "  unavailable  {:<15} {}", status.name, status.question);
-                let _ = writeln!(text, "               why:  {}", reason.replace('\n', "\n                     "));
+                let _ = writeln!(
+                    text,
+                    "               why:  {}",
+                    reason.replace('\n', "\n                     ")
+                );
                 if let Some(remedy) = remedy {
                     let _ = writeln!(text, "               then: {remedy}");
                 }
@@ -68,9 +72,16 @@ mod tests {
         };
         let text = render(&[
             status(ProbeState::Active { via: Via::TpBtf }),
-            status(ProbeState::Unavailable { reason: "not permitted".into(), remedy: Some("run as root".into()) }),
+            status(ProbeState::Unavailable {
+                reason: "not permitted".into(),
+                remedy: Some("run as root".into()),
+            }),
         ]);
         assert!(text.starts_with("1 of 2 probes run here."), "{text}");
-        assert!(text.contains("via tp_btf") && text.contains("why:  not permitted") && text.contains("then: run as root"));
+        assert!(
+            text.contains("via tp_btf")
+                && text.contains("why:  not permitted")
+                && text.contains("then: run as root")
+        );
     }
 }

@@ -23,7 +23,7 @@ impl OwnUsage {
         }
         let used = getrusage(UsageWho::RUSAGE_SELF).ok().map(|usage| {
             let micros = |time: nix::sys::time::TimeVal| {
-                let total = i64::from(time.tv_sec()) * 1_000_000 + i64::from(time.tv_usec());
+                let total = time.tv_sec() * 1_000_000 + time.tv_usec();
                 Duration::from_micros(u64::try_from(total).unwrap_or(0))
             };
             micros(usage.user_time()) + micros(usage.system_time())

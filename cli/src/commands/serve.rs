@@ -4,8 +4,7 @@ use std::{process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use demo_server::{
-    Stop,
-    scenario,
+    Stop, scenario,
     server::{self, Options, Stall},
 };
 
