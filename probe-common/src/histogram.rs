@@ -8,9 +8,9 @@ pub const LISTENER_SUB_BITS: u32 = 5;
 /// Sub-bucket bits of the run-queue latency histogram: a bucket is at most 12.5 % wide.
 pub const RUN_QUEUE_SUB_BITS: u32 = 3;
 /// Buckets of the run-queue latency histogram; the last one also takes every longer wait (above 137 s).
-pub const RUN_QUEUE_BUCKETS: usize = 288;
+pub const RUN_QUEUE_BUCKETS: u32 = 288;
 /// Buckets of a system call's latency histogram: powers of two of nanoseconds, see [`syscall_bucket`].
-pub const SYSCALL_BUCKETS: usize = 32;
+pub const SYSCALL_BUCKETS: u32 = 32;
 /// Bit length of the upper end of the first system call bucket: it takes every call below 256 ns.
 pub const SYSCALL_FIRST_BITS: u32 = 8;
 
@@ -46,8 +46,7 @@ pub const fn bucket_start(index: u32, sub_bits: u32) -> u64 {
 pub const fn syscall_bucket(nanoseconds: u64) -> u32 {
     let bits = 64 - nanoseconds.leading_zeros();
     let index = bits.saturating_sub(SYSCALL_FIRST_BITS);
-    let last = low_half(SYSCALL_BUCKETS as u64 - 1);
-    if index < last { index } else { last }
+    if index < SYSCALL_BUCKETS { index } else { SYSCALL_BUCKETS - 1 }
 }
 
 /// Smallest duration in nanoseconds that falls into system call bucket `index`.
@@ -88,17 +87,17 @@ mod tests {
 
     #[test]
     fn syscall_buckets_are_contiguous() {
-        for index in 1..SYSCALL_BUCKETS as u32 {
+        for index in 1..SYSCALL_BUCKETS {
             let start = syscall_bucket_start(index);
             assert_eq!(syscall_bucket(start), index);
             assert_eq!(syscall_bucket(start - 1), index - 1);
         }
-        assert_eq!(syscall_bucket(u64::MAX), SYSCALL_BUCKETS as u32 - 1);
+        assert_eq!(syscall_bucket(u64::MAX), SYSCALL_BUCKETS - 1);
     }
 
     #[test]
     fn run_queue_histogram_covers_137_seconds() {
-        assert!(bucket(137_000_000_000, RUN_QUEUE_SUB_BITS) < RUN_QUEUE_BUCKETS as u32);
+        assert!(bucket(137_000_000_000, RUN_QUEUE_SUB_BITS) < RUN_QUEUE_BUCKETS);
     }
 
     proptest! {

@@ -16,7 +16,7 @@ pub struct SchedStats {
     pub run_queue_sum: u64,
     /// Run-queue waits by [`crate::histogram::bucket`] of nanoseconds with
     /// [`crate::histogram::RUN_QUEUE_SUB_BITS`].
-    pub run_queue: [u64; RUN_QUEUE_BUCKETS],
+    pub run_queue: [u64; RUN_QUEUE_BUCKETS as usize],
 }
 
 /// Counters of one system call of one traced process. Monotonic.
@@ -28,7 +28,7 @@ pub struct SyscallStats {
     /// Sum of the time between entry and return, nanoseconds.
     pub total_ns: u64,
     /// Calls by [`crate::histogram::syscall_bucket`].
-    pub buckets: [u64; SYSCALL_BUCKETS],
+    pub buckets: [u64; SYSCALL_BUCKETS as usize],
 }
 
 /// Key of the error counters.
@@ -67,8 +67,8 @@ pub struct Running {
     pub since_ns: u64,
 }
 
-const _: () = assert!(size_of::<SchedStats>() == 32 + 8 * RUN_QUEUE_BUCKETS);
-const _: () = assert!(size_of::<SyscallStats>() == 16 + 8 * SYSCALL_BUCKETS);
+const _: () = assert!(size_of::<SchedStats>() == 32 + 8 * RUN_QUEUE_BUCKETS as usize);
+const _: () = assert!(size_of::<SyscallStats>() == 16 + 8 * SYSCALL_BUCKETS as usize);
 const _: () = assert!(size_of::<ErrorKey>() == 8);
 const _: () = assert!(size_of::<Thread>() == 32);
 const _: () = assert!(size_of::<Running>() == 16);

@@ -152,11 +152,11 @@ fn switched_in(task: *const u8, slot: u32) -> Option<()> {
 
 #[inline(always)]
 fn count_wait(stats: *mut SchedStats, waited: u64) {
-    let index = bucket(waited, RUN_QUEUE_SUB_BITS) as usize;
+    let index = bucket(waited, RUN_QUEUE_SUB_BITS);
     let index = if index < RUN_QUEUE_BUCKETS { index } else { RUN_QUEUE_BUCKETS - 1 };
     // SAFETY: a non-null per-CPU map value and an index inside the array.
     unsafe {
         add(&raw mut (*stats).run_queue_sum, waited);
-        add((&raw mut (*stats).run_queue).cast::<u64>().add(index), 1);
+        add((&raw mut (*stats).run_queue).cast::<u64>().add(index as usize), 1);
     }
 }

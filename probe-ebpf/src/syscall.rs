@@ -78,12 +78,12 @@ fn returned(slot: u32, thread: u64, registers: *const u8, result: i64) -> Option
     // A call that was under way when the probes were attached is counted, but not timed.
     if current.thread == thread {
         let took = now.saturating_sub(current.since_ns);
-        let bucket = syscall_bucket(took) as usize & (SYSCALL_BUCKETS - 1);
+        let bucket = syscall_bucket(took) & (SYSCALL_BUCKETS - 1);
         // SAFETY: non-null map values and an index inside the array.
         unsafe {
             (*running).thread = 0;
             add(&raw mut (*stats).total_ns, took);
-            add((&raw mut (*stats).buckets).cast::<u64>().add(bucket), 1);
+            add((&raw mut (*stats).buckets).cast::<u64>().add(bucket as usize), 1);
         }
     }
     if result < 0 && result >= -MAX_ERRNO {
