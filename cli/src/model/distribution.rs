@@ -82,7 +82,7 @@ fn is_open(histogram: &Histogram, index: u32) -> bool {
         Scale::Linear(RUN_QUEUE_SUB_BITS) => RUN_QUEUE_BUCKETS,
         Scale::Linear(_) => return false,
     };
-    usize::try_from(index).is_ok_and(|index| index.saturating_add(1) >= last)
+    index.saturating_add(1) >= last
 }
 
 /// [`Histogram::start`], total: also for indices and scales that no reader of ours writes.
