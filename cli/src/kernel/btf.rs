@@ -290,13 +290,17 @@ fn to_usize(value: u32) -> usize {
 mod tests {
     use super::*;
 
+    fn length(bytes: usize) -> u32 {
+        u32::try_from(bytes).unwrap()
+    }
+
     /// A hand-assembled BTF file: `struct pair { int first; union { int a; char *b; }; int bits:3 }`,
     /// an enum and a tracepoint with two arguments.
     fn sample() -> Vec<u8> {
         let strings = b"\0int\0pair\0first\0a\0b\0bits\0colour\0RED\0GREEN\0btf_trace_blink\0";
         let offset = |name: &str| {
             let bytes = [b"\0", name.as_bytes(), b"\0"].concat();
-            strings.windows(bytes.len()).position(|window| window == bytes).unwrap() as u32 + 1
+            length(strings.windows(bytes.len()).position(|window| window == bytes).unwrap()) + 1
         };
         let mut types: Vec<u32> = Vec::new();
         let mut push = |words: &[u32]| types.extend_from_slice(words);
@@ -313,7 +317,7 @@ mod tests {
         let mut file = Vec::new();
         file.extend_from_slice(&MAGIC.to_ne_bytes());
         file.extend_from_slice(&[1, 0]);
-        for word in [24, 0, types.len() as u32, types.len() as u32, strings.len() as u32] {
+        for word in [24, 0, length(types.len()), length(types.len()), length(strings.len())] {
             file.extend_from_slice(&word.to_ne_bytes());
         }
         file.extend_from_slice(&types);

@@ -88,7 +88,7 @@ fn is_open(histogram: &Histogram, index: u32) -> bool {
 /// [`Histogram::start`], total: also for indices and scales that no reader of ours writes.
 fn start(histogram: &Histogram, index: u32) -> u64 {
     match histogram.scale {
-        Scale::Syscall => histogram.start(index.min(u32::try_from(SYSCALL_BUCKETS).unwrap_or(u32::MAX))),
+        Scale::Syscall => histogram.start(index.min(SYSCALL_BUCKETS)),
         Scale::Linear(sub_bits) if sub_bits < u32::BITS => histogram.start(index),
         Scale::Linear(_) => u64::from(index),
     }
