@@ -7,7 +7,7 @@ use super::source::Source;
 /// Words that mark unfinished work.
 const MARKS: [&str; 3] = ["TODO", "FIXME", "XXX"];
 /// Starts of a private folder. Written in two halves: this file is checked like any other.
-const PRIVATE: [&str; 3] = [concat!("/home", "/"), concat!("/root", "/"), concat!("/Users", "/")];
+pub const PRIVATE: [&str; 3] = [concat!("/home", "/"), concat!("/root", "/"), concat!("/Users", "/")];
 /// The one package index that the lock file may name.
 const INDEX: &str = "registry+https://github.com/rust-lang/crates.io-index";
 

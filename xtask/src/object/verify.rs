@@ -10,6 +10,7 @@ use super::elf::Object;
 use super::manifest::{Contents, Manifest, dump};
 use super::toolchain::Toolchain;
 use super::{OBJECT, build, sources};
+use crate::lint::text;
 use crate::sha256;
 use crate::workspace::Workspace;
 
@@ -102,8 +103,9 @@ pub fn complaints(bytes: &[u8], object: &Object, private: &[String]) -> Vec<Stri
             complaints.push(format!("symbol {} is undefined: no loader would find it", symbol.name));
         }
     }
-    let folders = ["/home/", "/Users/", "registry/src/"].map(str::to_owned);
-    for folder in folders.iter().chain(private) {
+    let folders =
+        text::PRIVATE.into_iter().chain(["registry/src/"]).chain(private.iter().map(String::as_str));
+    for folder in folders {
         if bytes.windows(folder.len()).any(|window| window == folder.as_bytes()) {
             complaints
                 .push(format!("a file name holds {folder}: the object depends on the machine that built it"));
@@ -160,7 +162,7 @@ mod tests {
         object.symbols[1].name = "_ZN4core9panicking5panic17h0E".to_owned();
         object.symbols[2].name = "_ZN4core3fmt9Formatter3pad17h0E".to_owned();
         object.symbols[3].undefined = true;
-        bytes.extend_from_slice(b"/home/somebody/netscope/probe-ebpf/src/main.rs");
+        bytes.extend_from_slice(format!("{}somebody/main.rs", text::PRIVATE[0]).as_bytes());
         bytes.extend_from_slice(b"/srv/netscope");
         let complaints = complaints(&bytes, &object, &["/srv/".to_owned()]);
         assert_eq!(complaints.len(), 5, "{complaints:?}");
