@@ -225,7 +225,7 @@ fn expensive_readings_are_repeated_only_after_a_while() {
     assert_eq!(reader.read(None).unwrap().maps, Reading::Value(1));
     fixture.write("maps", b"one\ntwo\n");
     assert_eq!(reader.read(None).unwrap().maps, Reading::Value(1));
-    reader.expensive.as_mut().unwrap().at = Instant::now().checked_sub(EXPENSIVE_EVERY).unwrap();
+    reader.expensive.as_mut().unwrap().0 = Pace::overdue();
     assert_eq!(reader.read(None).unwrap().maps, Reading::Value(2));
 }
 
