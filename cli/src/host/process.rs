@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use procfs::FromRead;
@@ -14,6 +13,7 @@ use super::cgroup::{Cgroup, cgroup};
 use super::fds::FdReader;
 use super::files::{refusal, text, unexpected};
 use super::limits::limit;
+use super::netns::NetnsRef;
 use super::pace::Pace;
 use super::switches::{switches, vanished};
 use crate::sample::{Process, Reading};
@@ -159,8 +159,10 @@ impl ProcessReader {
     }
 
     fn netns(&self) -> Reading<u64> {
-        let path = self.directory.join("ns/net");
-        fs::metadata(&path).map(|file| file.ino()).map_err(|error| refusal(&path, &error)).into()
+        NetnsRef::of_process(&self.roots, self.pid)
+            .map(|netns| netns.inode())
+            .map_err(|error| error.to_string())
+            .into()
     }
 
     fn microseconds(&self, ticks: u64) -> u64 {
