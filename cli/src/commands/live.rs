@@ -150,7 +150,7 @@ impl Live {
                 Action::None => continue,
                 Action::Quit => return Ok(()),
                 Action::SelectProcess(pid) => {
-                    self.collector.select(&[pid]);
+                    self.collector.select(&self.sharing(pid));
                     self.history.clear();
                     next = Instant::now();
                 }
@@ -166,6 +166,18 @@ impl Live {
             }
             self.screen.draw(terminal.terminal(), &snapshot)?;
         }
+    }
+
+    /// The process and all that hold a listener together with it: connections that another worker takes would
+    /// otherwise be missed.
+    fn sharing(&self, pid: i32) -> Vec<i32> {
+        let listeners = self.history.back().and_then(|sample| sample.namespace.listeners.value());
+        let shared = listeners.into_iter().flatten().filter(|listener| listener.pids.contains(&pid));
+        let mut pids: Vec<i32> =
+            shared.flat_map(|listener| listener.pids.iter().copied()).chain([pid]).collect();
+        pids.sort_unstable();
+        pids.dedup();
+        pids
     }
 
     /// Takes a sample and computes what is shown.

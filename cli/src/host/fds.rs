@@ -5,30 +5,27 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use nix::sys::statfs::{PROC_SUPER_MAGIC, statfs};
 
 use super::files::refusal;
 use super::owners::socket_inode;
+use super::pace::Pace;
 use crate::sample::{Fds, Reading};
 
-/// Above this many descriptors their kinds are looked up once per [`KINDS_EVERY`] only: each costs a system
+/// Above this many descriptors their kinds are looked up once in a while only ([`Pace`]): each costs a system
 /// call.
 const FEW: u64 = 5_000;
-
-/// How often the kinds of many descriptors are looked up.
-const KINDS_EVERY: Duration = Duration::from_secs(5);
 
 /// Reads descriptors, and remembers the kinds when there are many.
 #[derive(Debug, Default)]
 pub(super) struct FdReader {
-    last: Option<(Instant, Fds)>,
+    last: Option<(Pace, Fds)>,
 }
 
 impl FdReader {
     /// Descriptors of the process at `process` (/proc/PID). The count is of now; the kinds of more than
-    /// [`FEW`] descriptors are up to [`KINDS_EVERY`] old.
+    /// [`FEW`] descriptors are as old as [`Pace`] allows.
     pub(super) fn read(&mut self, process: &Path, tcp_inodes: Option<&HashSet<u64>>) -> Reading<Fds> {
         let path = process.join("fd");
         self.try_read(&path, tcp_inodes).map_err(|error| refusal(&path, &error)).into()
@@ -36,14 +33,15 @@ impl FdReader {
 
     fn try_read(&mut self, path: &Path, tcp_inodes: Option<&HashSet<u64>>) -> io::Result<Fds> {
         let open = count(path)?;
-        if let Some((at, fds)) = &self.last
+        if let Some((pace, fds)) = &self.last
             && open > FEW
-            && at.elapsed() < KINDS_EVERY
+            && !pace.due()
         {
             return Ok(Fds { open, ..fds.clone() });
         }
-        let fds = scan(path, tcp_inodes)?;
-        self.last = Some((Instant::now(), fds.clone()));
+        let (fds, pace) = Pace::time(|| scan(path, tcp_inodes));
+        let fds = fds?;
+        self.last = Some((pace, fds.clone()));
         Ok(fds)
     }
 }
@@ -178,8 +176,7 @@ mod tests {
         assert_eq!(second.value().unwrap().open, FEW + 2);
         assert_eq!(second.value().unwrap().by_kind, first.value().unwrap().by_kind);
 
-        let long_ago = Instant::now().checked_sub(KINDS_EVERY).unwrap();
-        reader.last.as_mut().unwrap().0 = long_ago;
+        reader.last.as_mut().unwrap().0 = Pace::overdue();
         let third = reader.read(directory.path(), None);
         assert_eq!(third.value().unwrap().by_kind["file"], 1);
     }

@@ -5,6 +5,7 @@
 
 mod cgroup;
 mod diag_message;
+mod diag_request;
 mod facts;
 mod fds;
 mod files;
@@ -14,6 +15,7 @@ mod namespace;
 mod netns;
 mod netstat;
 mod owners;
+mod pace;
 mod proc_tcp;
 mod process;
 mod sock_diag;

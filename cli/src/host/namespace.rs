@@ -1,20 +1,15 @@
 //! Everything that is read of one network namespace.
 
 use std::collections::{BTreeMap, HashSet};
-use std::time::{Duration, Instant};
 
 use super::netns::{NetnsError, NetnsRef};
 use super::owners::{Owners, comm, socket_owners};
+use super::pace::Pace;
 use super::sock_diag::SockDiag;
+use super::sockets::ConnectionReader;
 use super::sysctl::sysctls;
 use super::{Roots, netstat, sockets};
 use crate::sample::{Established, Listener, Namespace, Reading, Sysctls, TcpCounters};
-
-/// How long the holders of listeners are trusted while no listener changes: workers may be forked later.
-const OWNERS_KEPT: Duration = Duration::from_secs(5);
-
-/// A search for holders takes at most this part of the time: one in as many times its own length.
-const OWNERS_SHARE: u32 = 200;
 
 /// Reads a network namespace again and again.
 pub struct NamespaceReader {
@@ -24,15 +19,16 @@ pub struct NamespaceReader {
     pid: Option<i32>,
     /// Opened inside the namespace once, and used from outside.
     diag: Result<SockDiag, String>,
+    connections: ConnectionReader,
     owners: Option<KnownOwners>,
 }
 
-/// Holders of listening sockets, as found by a search.
+/// Holders of listening sockets, as found by a search; repeated even while no listener changes, since workers
+/// may be forked later.
 struct KnownOwners {
     inodes: HashSet<u64>,
     owners: Owners,
-    at: Instant,
-    took: Duration,
+    pace: Pace,
 }
 
 impl NamespaceReader {
@@ -47,7 +43,14 @@ impl NamespaceReader {
             Err(error) if pid.is_some() => Err(error.to_string()),
             Err(error) => return Err(error),
         };
-        Ok(Self { roots: roots.clone(), netns, pid, diag, owners: None })
+        Ok(Self {
+            roots: roots.clone(),
+            netns,
+            pid,
+            diag,
+            connections: ConnectionReader::default(),
+            owners: None,
+        })
     }
 
     /// Inode number of the namespace.
@@ -62,8 +65,9 @@ impl NamespaceReader {
         &self.netns
     }
 
-    /// Reads sysctls, counters, listeners with their holders, and connections. The holders may be some seconds
-    /// old. [`Namespace::counters_after`] is the caller's to fill, through [`Self::counters`].
+    /// Reads sysctls, counters, listeners with their holders, and connections. The holders, and the round-trip
+    /// times of more than 2,000 connections, may be some seconds old. [`Namespace::counters_after`] is the
+    /// caller's to fill, through [`Self::counters`].
     pub fn read(&mut self) -> Namespace {
         let (listeners, established) = self.sockets();
         let sysctls = self
@@ -114,21 +118,18 @@ impl NamespaceReader {
                 return (Reading::unreadable(reason), Reading::unreadable(connections));
             }
         };
-        let established = sockets::connections(diag, &mut listeners);
+        let established = self.connections.read(diag, &mut listeners);
         self.fill_owners(&mut listeners);
         (Reading::Value(listeners), established.into())
     }
 
     fn fill_owners(&mut self, listeners: &mut [Listener]) {
         let inodes: HashSet<u64> = listeners.iter().map(|listener| listener.inode).collect();
-        let usable = self.owners.as_ref().is_some_and(|known| {
-            let keep = OWNERS_KEPT.max(known.took * OWNERS_SHARE);
-            known.inodes.is_superset(&inodes) && known.at.elapsed() < keep
-        });
+        let usable =
+            self.owners.as_ref().is_some_and(|known| known.inodes.is_superset(&inodes) && !known.pace.due());
         if !usable {
-            let start = Instant::now();
-            let owners = socket_owners(&self.roots, &inodes);
-            self.owners = Some(KnownOwners { inodes, owners, at: Instant::now(), took: start.elapsed() });
+            let (owners, pace) = Pace::time(|| socket_owners(&self.roots, &inodes));
+            self.owners = Some(KnownOwners { inodes, owners, pace });
         }
         let Some(known) = &self.owners else { return };
         for listener in listeners {

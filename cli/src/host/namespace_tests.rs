@@ -1,6 +1,7 @@
 use std::fs;
-use std::net::{TcpListener, TcpStream};
-use std::process::Command;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::*;
 use crate::host::tests::{OtherNamespace, Waiting};
@@ -33,8 +34,7 @@ fn counters_move_by_what_happened() {
     let Some(other) = OtherNamespace::create("counters_move_by_what_happened") else { return };
     let roots = Roots::default();
     let netns = NetnsRef::of_process(&roots, other.pid()).unwrap();
-    let up = netns.run_inside(|| Command::new("ip").args(["link", "set", "lo", "up"]).status()).unwrap();
-    if !up.is_ok_and(|status| status.success()) {
+    if !ip(&netns, "link set lo up") {
         eprintln!("SKIPPED counters_move_by_what_happened: ip link set lo up failed");
         return;
     }
@@ -54,6 +54,56 @@ fn counters_move_by_what_happened() {
         assert_eq!(after.active_opens - before.active_opens, 4);
         assert_eq!(after.listen_drops, before.listen_drops);
         drop(clients);
+    }
+}
+
+/// Runs `ip` inside a namespace; whether it worked.
+fn ip(netns: &NetnsRef, arguments: &str) -> bool {
+    let run = || Command::new("ip").args(arguments.split_whitespace()).stderr(Stdio::null()).status();
+    netns.run_inside(run).unwrap().is_ok_and(|status| status.success())
+}
+
+/// Connects two namespaces so that the server's answers get lost: its neighbour entry of the client is wrong.
+fn deaf_link(server: &NetnsRef, client: &NetnsRef, client_pid: i32) -> bool {
+    ip(server, &format!("link add towards type veth peer name back netns {client_pid}"))
+        && ip(server, "addr add 10.111.0.1/24 dev towards")
+        && ip(server, "link set towards up")
+        && ip(client, "addr add 10.111.0.2/24 dev back")
+        && ip(client, "link set back up")
+        && ip(server, "neigh replace 10.111.0.2 lladdr 02:00:00:00:00:99 dev towards nud permanent")
+}
+
+#[test]
+fn half_open_requests_are_counted_at_their_listener() {
+    const NAME: &str = "half_open_requests_are_counted_at_their_listener";
+    let (Some(server), Some(client)) = (OtherNamespace::create(NAME), OtherNamespace::create(NAME)) else {
+        return;
+    };
+    let roots = Roots::default();
+    let netns = NetnsRef::of_process(&roots, server.pid()).unwrap();
+    let outside = NetnsRef::of_process(&roots, client.pid()).unwrap();
+    if !deaf_link(&netns, &outside, client.pid()) {
+        eprintln!("SKIPPED {NAME}: cannot make a veth pair with ip");
+        return;
+    }
+    let listen = |address: &'static str| netns.run_inside(|| TcpListener::bind(address).unwrap()).unwrap();
+    let (plain, dual) = (listen("0.0.0.0:0"), listen("[::]:0"));
+    for (listener, attempts) in [(&plain, 3), (&dual, 2)] {
+        let address = SocketAddr::from(([10, 111, 0, 1], listener.local_addr().unwrap().port()));
+        let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(20)).is_err();
+        assert!((0..attempts).all(|_| outside.run_inside(connect).unwrap()));
+    }
+
+    let namespace = NamespaceReader::open(&roots, netns, Some(server.pid())).unwrap().read();
+    let listeners = namespace.listeners.value().unwrap();
+    for (listener, attempts) in [(&plain, 3), (&dual, 2)] {
+        let port = listener.local_addr().unwrap().port();
+        let shown = listeners.iter().find(|shown| shown.port == port).unwrap();
+        assert_eq!((shown.half_open, shown.waiting), (attempts, 0));
+        let groups = namespace.established.value().unwrap();
+        let group = groups.iter().find(|group| group.port == port).unwrap();
+        assert_eq!(group.states.get("SYN-RECV"), Some(&u64::from(attempts)));
+        assert_eq!((group.unaccepted, group.rtt_samples), (0, 0));
     }
 }
 

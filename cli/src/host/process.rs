@@ -3,9 +3,7 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use procfs::FromRead;
 use procfs::process::{Stat, Status};
@@ -15,11 +13,10 @@ use super::cgroup::{Cgroup, cgroup};
 use super::fds::FdReader;
 use super::files::{refusal, text, unexpected};
 use super::limits::limit;
+use super::netns::NetnsRef;
+use super::pace::Pace;
 use super::switches::{switches, vanished};
 use crate::sample::{Process, Reading};
-
-/// How often readings that cost the target's memory lock or a long walk are repeated.
-const EXPENSIVE_EVERY: Duration = Duration::from_secs(5);
 
 /// Why a process could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,13 +46,12 @@ pub struct ProcessReader {
     start_ticks: u64,
     ticks_per_second: u64,
     fds: FdReader,
-    expensive: Option<Expensive>,
+    expensive: Option<(Pace, Expensive)>,
 }
 
-/// Readings that are repeated once in [`EXPENSIVE_EVERY`].
+/// Readings that take the target's memory lock for a long walk; repeated once in a while only ([`Pace`]).
 #[derive(Clone, Debug)]
 struct Expensive {
-    at: Instant,
     pss_bytes: Reading<u64>,
     maps: Reading<u64>,
 }
@@ -86,8 +82,8 @@ impl ProcessReader {
         self.pid
     }
 
-    /// Reads the process. PSS and the number of memory maps are up to five seconds old, and so are the kinds of
-    /// more than 5,000 descriptors.
+    /// Reads the process. PSS, the number of memory maps, and the kinds of more than 5,000 descriptors are
+    /// five seconds old or, when reading them takes long, older.
     ///
     /// `tcp_inodes` are the inodes of the TCP sockets of the process's network namespace
     /// ([`super::NamespaceReader::tcp_inodes`]); without them [`crate::sample::Fds::tcp_connections`] is `None`.
@@ -163,8 +159,10 @@ impl ProcessReader {
     }
 
     fn netns(&self) -> Reading<u64> {
-        let path = self.directory.join("ns/net");
-        fs::metadata(&path).map(|file| file.ino()).map_err(|error| refusal(&path, &error)).into()
+        NetnsRef::of_process(&self.roots, self.pid)
+            .map(|netns| netns.inode())
+            .map_err(|error| error.to_string())
+            .into()
     }
 
     fn microseconds(&self, ticks: u64) -> u64 {
@@ -172,20 +170,23 @@ impl ProcessReader {
     }
 
     fn expensive(&mut self) -> Expensive {
-        if let Some(expensive) = self.expensive.as_ref().filter(|last| last.at.elapsed() < EXPENSIVE_EVERY) {
+        if let Some((_, expensive)) = self.expensive.as_ref().filter(|(pace, _)| !pace.due()) {
             return expensive.clone();
         }
-        let smaps = self.directory.join("smaps_rollup");
-        let maps = self.directory.join("maps");
-        let expensive = Expensive {
-            at: Instant::now(),
-            pss_bytes: text(&smaps)
-                .and_then(|text| proportional_bytes(&text).ok_or_else(|| unexpected(&smaps, &text)))
-                .into(),
-            maps: count_lines(&maps).map_err(|error| refusal(&maps, &error)).into(),
-        };
-        self.expensive = Some(expensive.clone());
+        let (expensive, pace) = Pace::time(|| read_expensive(&self.directory));
+        self.expensive = Some((pace, expensive.clone()));
         expensive
+    }
+}
+
+fn read_expensive(directory: &Path) -> Expensive {
+    let smaps = directory.join("smaps_rollup");
+    let maps = directory.join("maps");
+    Expensive {
+        pss_bytes: text(&smaps)
+            .and_then(|text| proportional_bytes(&text).ok_or_else(|| unexpected(&smaps, &text)))
+            .into(),
+        maps: count_lines(&maps).map_err(|error| refusal(&maps, &error)).into(),
     }
 }
 

@@ -1,6 +1,6 @@
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::process::Command;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags};
@@ -125,7 +125,7 @@ impl Fixture {
         let fixture = Self { directory: tempfile::tempdir().unwrap() };
         fs::create_dir_all(fixture.directory.path().join("42")).unwrap();
         fixture.write("stat", stat("web server", 'S', 5000).as_bytes());
-        fs::copy("/proc/self/status", fixture.directory.path().join("42/status")).unwrap();
+        fixture.write("status", &fs::read("/proc/self/status").unwrap());
         fixture
     }
 
@@ -225,7 +225,7 @@ fn expensive_readings_are_repeated_only_after_a_while() {
     assert_eq!(reader.read(None).unwrap().maps, Reading::Value(1));
     fixture.write("maps", b"one\ntwo\n");
     assert_eq!(reader.read(None).unwrap().maps, Reading::Value(1));
-    reader.expensive.as_mut().unwrap().at = Instant::now().checked_sub(EXPENSIVE_EVERY).unwrap();
+    reader.expensive.as_mut().unwrap().0 = Pace::overdue();
     assert_eq!(reader.read(None).unwrap().maps, Reading::Value(2));
 }
 

@@ -1,6 +1,9 @@
 use std::net::{TcpListener, TcpStream};
 
+use netlink_packet_sock_diag::inet::{ExtensionFlags, StateFlags};
+
 use super::*;
+use crate::host::diag_request::MOST_PORTS;
 
 fn request(ports: &[u16]) -> Request<'_> {
     let states = StateFlags::ESTABLISHED | StateFlags::LISTEN;
@@ -80,28 +83,36 @@ fn errors_of_the_kernel_become_sentences_with_a_remedy() {
 }
 
 #[test]
-fn a_protocol_without_handler_is_an_error_and_not_an_empty_list() {
+fn a_request_without_handler_is_an_error_and_not_an_empty_list() {
     let mut diag = SockDiag::open().unwrap();
     // No address family has number 200, so that the kernel has no module for it.
-    let error = diag.dump_family(&request(&[]), 200, SocketId::new_v4(), &mut |_| ()).unwrap_err();
-    assert!(error.contains("cannot dump through sock_diag: E"), "{error}");
+    let asked = diag.ask(|sequence| request(&[]).family(200, sequence), SOCK_DIAG_BY_FAMILY, &mut |_| ());
+    let failure = asked.unwrap_err();
+    assert!(failure.reason.contains("cannot dump through sock_diag: E"), "{}", failure.reason);
+    assert!(!failure.partial);
 }
 
 #[test]
-fn the_request_is_what_the_crate_encodes_plus_the_filter() {
-    let body = InetRequest {
-        family: AF_INET,
-        protocol: IPPROTO_TCP,
-        extensions: ExtensionFlags::SKMEMINFO,
-        states: StateFlags::LISTEN,
-        socket_id: SocketId::new_v4(),
+fn both_ways_to_ask_show_the_same_sockets() {
+    let listeners: Vec<TcpListener> =
+        ["127.0.0.1:0", "[::1]:0"].iter().filter_map(|address| TcpListener::bind(address).ok()).collect();
+    let ports: Vec<u16> = listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
+    let _clients: Vec<TcpStream> = listeners
+        .iter()
+        .map(|listener| TcpStream::connect(listener.local_addr().unwrap()).unwrap())
+        .collect();
+    let dump = |both_families: bool| {
+        let mut sockets = Vec::new();
+        let mut diag = SockDiag { both_families, ..SockDiag::open().unwrap() };
+        let visit = |socket: DiagSocket<'_>| {
+            sockets.push((socket.port(), socket.address(), socket.state(), socket.inode(), socket.cookie()));
+        };
+        diag.dump(&request(&ports), visit).unwrap();
+        assert_eq!(diag.both_families, both_families);
+        sockets.sort_unstable();
+        sockets
     };
-    let plain = encode(&body, None, 9);
-    assert_eq!(plain.len(), 16 + body.buffer_len());
-    let filtered = encode(&body, Some(&[80, 443]), 9);
-    assert_eq!(filtered.len(), plain.len() + 4 + 12 + 8);
-    let length = u32::from_ne_bytes(filtered[..4].try_into().unwrap());
-    assert_eq!(usize::try_from(length).unwrap(), filtered.len());
-    assert_eq!(filtered[4..plain.len()], plain[4..]);
-    assert_eq!(encode(&body, Some(&[]), 9), plain);
+    let together = dump(true);
+    assert_eq!(together, dump(false));
+    assert_eq!(together.len(), 2 * listeners.len());
 }

@@ -7,7 +7,9 @@ use netlink_packet_sock_diag::constants::{TCP_CLOSE_WAIT, TCP_ESTABLISHED, TCP_S
 use netlink_packet_sock_diag::inet::{ExtensionFlags, StateFlags};
 
 use super::diag_message::DiagSocket;
-use super::sock_diag::{Request, SockDiag};
+use super::diag_request::Request;
+use super::pace::Pace;
+use super::sock_diag::SockDiag;
 use crate::sample::{Established, Listener, SocketMemory};
 
 /// Names of the TCP states by number (include/net/tcp_states.h), as ss prints them.
@@ -25,6 +27,10 @@ const STATES: [&str; 12] = [
     "LISTEN",
     "CLOSING",
 ];
+
+/// Above this many connections their round-trip times are asked for once in a while only ([`Pace`]):
+/// INET_DIAG_INFO takes the lock of each socket and is a third of the cost of a dump.
+const FEW: u64 = 2_000;
 
 /// Every state of a connection: all but LISTEN and CLOSE.
 fn connected() -> StateFlags {
@@ -55,11 +61,45 @@ pub(super) fn listeners(diag: &mut SockDiag) -> Result<Vec<Listener>, String> {
     Ok(listeners.into_values().collect())
 }
 
-/// Connections of the ports that `listeners` listen on, one entry for each port; counts the half-open requests
-/// of each listener on the way.
-pub(super) fn connections(
+/// Reads connections, and remembers the round-trip times when there are many.
+#[derive(Default)]
+pub(super) struct ConnectionReader {
+    last: Option<(Pace, Vec<Established>)>,
+}
+
+impl ConnectionReader {
+    /// Connections of the ports that `listeners` listen on, one entry for each port; counts the half-open
+    /// requests of each listener on the way. The round-trip times of more than [`FEW`] connections are
+    /// as old as [`Pace`] allows.
+    pub(super) fn read(
+        &mut self,
+        diag: &mut SockDiag,
+        listeners: &mut [Listener],
+    ) -> Result<Vec<Established>, String> {
+        let fresh = self.last.as_ref().filter(|(pace, groups)| {
+            groups.iter().map(|group| group.rtt_samples).sum::<u64>() > FEW && !pace.due()
+        });
+        let Some((_, known)) = fresh else {
+            let everything = ExtensionFlags::SKMEMINFO | ExtensionFlags::INFO;
+            let (groups, pace) = Pace::time(|| connections(diag, listeners, everything));
+            let groups = groups?;
+            self.last = Some((pace, groups.clone()));
+            return Ok(groups);
+        };
+        let mut groups = connections(diag, listeners, ExtensionFlags::SKMEMINFO)?;
+        for group in &mut groups {
+            if let Some(known) = known.iter().find(|known| known.port == group.port) {
+                (group.rtt_sum_us, group.rtt_samples) = (known.rtt_sum_us, known.rtt_samples);
+            }
+        }
+        Ok(groups)
+    }
+}
+
+fn connections(
     diag: &mut SockDiag,
     listeners: &mut [Listener],
+    extensions: ExtensionFlags,
 ) -> Result<Vec<Established>, String> {
     let mut ports: Vec<u16> = listeners.iter().map(|listener| listener.port).collect();
     ports.sort_unstable();
@@ -67,11 +107,7 @@ pub(super) fn connections(
     if ports.is_empty() {
         return Ok(Vec::new());
     }
-    let request = Request {
-        states: connected(),
-        extensions: ExtensionFlags::SKMEMINFO | ExtensionFlags::INFO,
-        ports: Some(&ports),
-    };
+    let request = Request { states: connected(), extensions, ports: Some(&ports) };
     let mut totals: Vec<Totals> = ports.iter().map(|_| Totals::default()).collect();
     let mut half_open: BTreeMap<(IpAddr, u16), u32> = BTreeMap::new();
     diag.dump(&request, |socket| {

@@ -80,7 +80,7 @@ fn connections_are_summed_by_port_state_and_memory() {
 
     let mut diag = SockDiag::open().unwrap();
     let mut listeners = listeners(&mut diag).unwrap();
-    let groups = connections(&mut diag, &mut listeners).unwrap();
+    let groups = ConnectionReader::default().read(&mut diag, &mut listeners).unwrap();
     let group = groups.iter().find(|group| group.port == address.port()).unwrap();
     let states = BTreeMap::from([("CLOSE-WAIT".to_owned(), 1), ("ESTAB".to_owned(), 4)]);
     assert_eq!(group.states, states);
@@ -159,4 +159,28 @@ fn memory_is_unknown_when_a_socket_did_not_tell_it() {
     bytes[1] = TCP_TIME_WAIT;
     stubs.add(&DiagSocket::parse(&bytes).unwrap());
     assert_eq!(stubs.finish(80).memory, Some(SocketMemory::default()));
+}
+
+#[test]
+fn round_trip_times_of_many_connections_are_remembered_for_a_while() {
+    let listener = listener("127.0.0.1:0", 16).unwrap();
+    let address = listener.local_addr().unwrap();
+    let client = TcpStream::connect(address).unwrap();
+    let mut diag = SockDiag::open().unwrap();
+    let mut listeners = listeners(&mut diag).unwrap();
+    let group =
+        |groups: &[Established]| groups.iter().find(|group| group.port == address.port()).unwrap().clone();
+    let mut many = group(&connections(&mut diag, &mut listeners, ExtensionFlags::empty()).unwrap());
+    (many.rtt_sum_us, many.rtt_samples) = (123_456, FEW + 1);
+    let mut reader = ConnectionReader { last: Some((Pace::time(|| ()).1, vec![many])) };
+
+    let remembered = group(&reader.read(&mut diag, &mut listeners).unwrap());
+    assert_eq!((remembered.rtt_sum_us, remembered.rtt_samples), (123_456, FEW + 1));
+    assert_eq!(remembered.states, BTreeMap::from([("ESTAB".to_owned(), 1)]));
+    assert_eq!(remembered.memory.unwrap().sockets, 1);
+
+    reader.last.as_mut().unwrap().0 = Pace::overdue();
+    let measured = group(&reader.read(&mut diag, &mut listeners).unwrap());
+    assert!(measured.rtt_samples <= 1);
+    drop(client);
 }

@@ -170,7 +170,7 @@ fn a_process_whose_descriptors_are_hidden_keeps_its_own_id() {
     fs::write(root.join("self/ns/net"), "").unwrap();
     symlink(root.join("self/ns/net"), root.join("7/ns/net")).unwrap();
     fs::write(root.join("7/status"), "Tgid:\t7\n").unwrap();
-    fs::copy("/proc/self/stat", root.join("7/stat")).unwrap();
+    fs::write(root.join("7/stat"), fs::read("/proc/self/stat").unwrap()).unwrap();
     fs::write(root.join("7/comm"), "nginx\n").unwrap();
     let target = resolve(&roots, &Selector::Pid(7)).unwrap();
     assert_eq!(target.pids, vec![7]);

@@ -35,8 +35,10 @@ impl Counted {
         };
         let window = Window::of(find(before, netns, key), find(now, netns, key));
         let values = &window.values;
+        // A process that is not traced could take connections unseen, so all holders must be.
         let traced = |probes: &Probes| {
-            probes.accepts_counted && probes.processes.iter().any(|process| pids.contains(&process.pid))
+            let is_traced = |pid: &i32| probes.processes.iter().any(|process| process.pid == *pid);
+            probes.accepts_counted && !pids.is_empty() && pids.iter().all(is_traced)
         };
         let drops = before.drops_attributed && now.drops_attributed;
         let entries = before.entries_counted && now.entries_counted;
@@ -50,12 +52,13 @@ impl Counted {
             entered: entries.then_some(values.entered),
             accepted: accepts.then_some(values.accepted),
             dead_before_accept: accepts.then_some(values.dead_before_accept),
-            never_accepted: entries.then_some(values.never_accepted),
+            never_accepted: (entries && accepts).then_some(values.never_accepted),
             drops: drops.then(|| by_cause(values)),
             cookies: drops.then_some(Cookies { sent: values.syncookies_sent }),
             refused_attempts: drops.then_some(values.refused_attempts),
             depth: depth(&window.depth, capacity, quality(&["histogram_full"])),
-            handshake_us: us(&window.handshake_ns, &["histogram_full", "no_child", "read_failed"]),
+            // The kernel's estimator says nothing of a repeated SYN-ACK, and something else of a cookie.
+            handshake_us: distribution::of(&window.handshake_ns, NS_PER_US, Quality::Estimated),
             accept_wait_us: us(&window.accept_wait_ns, &["histogram_full", "no_child", "queued_full"]),
             deepest: distribution::highest_at_least(&window.depth).unwrap_or(0),
         }
