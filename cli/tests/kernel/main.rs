@@ -13,6 +13,8 @@ mod accept;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod demo;
+#[cfg(test)]
 mod drops;
 #[cfg(test)]
 mod helper;
@@ -28,6 +30,8 @@ mod report;
 mod segment;
 #[cfg(test)]
 mod storm;
+#[cfg(test)]
+mod syscalls;
 #[cfg(test)]
 mod traffic;
 #[cfg(test)]
