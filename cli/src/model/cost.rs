@@ -2,14 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use crate::sample::{Lost, ProbeStatus};
+use crate::sample::{Lost, ProbeState, ProbeStatus};
 
 use super::window::Ends;
 use super::{OwnCost, Quality, number};
 
-/// Events that could not be recorded in the window; `None` without probes at both ends.
+/// Events that could not be recorded in the window; `None` unless a probe ran at both ends: nothing was counted,
+/// so nothing was found to be lost either.
 pub(super) fn lost(ends: &Ends<'_>) -> Option<Lost> {
     let (earlier, later) = ends.probes()?;
+    let any_active = |statuses: &[ProbeStatus]| {
+        statuses.iter().any(|status| matches!(status.state, ProbeState::Active { .. }))
+    };
+    if !any_active(&earlier.statuses) || !any_active(&later.statuses) {
+        return None;
+    }
     let mut reasons = BTreeMap::new();
     for (reason, &count) in &later.lost.reasons {
         let before = earlier.lost.reasons.get(reason).copied().unwrap_or(0);
