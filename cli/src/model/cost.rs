@@ -53,6 +53,15 @@ mod tests {
     use crate::model::{Model, Peaks, testing};
 
     #[test]
+    fn without_an_active_probe_nothing_is_known_to_be_lost() {
+        let (mut earlier, mut later) = testing::pair_with_probes(1.0);
+        for sample in [&mut earlier, &mut later] {
+            sample.probes.as_mut().unwrap().statuses.clear();
+        }
+        assert_eq!(Model::between(&earlier, &later, &Peaks::default()).lost, None);
+    }
+
+    #[test]
     fn losses_of_the_window_only() {
         let (mut earlier, mut later) = testing::pair_with_probes(1.0);
         let before = &mut earlier.probes.as_mut().unwrap().lost;
