@@ -140,9 +140,9 @@ fn namespaces_in_use() -> Ids {
 /// Returns the exit code that the shell saw, where the terminal is still there.
 fn ended_by(way: impl FnOnce(&mut Session)) -> u8 {
     let mut session = Session::start(&["live", "--demo"]);
+    session.await_text("refuses");
     let holdings = holdings(session.pid());
     holdings.assert_seen();
-    session.await_text("refuses");
     way(&mut session);
     holdings.assert_gone();
     wait_for("end of everything on the terminal", || session.others().is_empty().then_some(()));
@@ -206,9 +206,9 @@ fn its_terminal_closed() {
             return;
         }
         let mut session = Session::start(&["live", "--demo"]);
+        session.await_text("refuses");
         let holdings = holdings(session.pid());
         holdings.assert_seen();
-        session.await_text("refuses");
         session.close();
         holdings.assert_gone();
         assert_eq!(session.others(), Vec::<u32>::new());
