@@ -13,6 +13,10 @@ mod accept;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod cleanup;
+#[cfg(test)]
+mod demo;
+#[cfg(test)]
 mod drops;
 #[cfg(test)]
 mod helper;
@@ -27,7 +31,13 @@ mod report;
 #[cfg(test)]
 mod segment;
 #[cfg(test)]
+mod servers;
+#[cfg(test)]
 mod storm;
+#[cfg(test)]
+mod syscalls;
+#[cfg(test)]
+mod terminal;
 #[cfg(test)]
 mod traffic;
 #[cfg(test)]

@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use crate::step;
 
 /// How long a process may take to end after it was asked to.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running process whose output goes to a file.
 #[derive(Debug)]
@@ -97,9 +97,10 @@ pub fn children(parent: u32) -> Result<Vec<u32>> {
     Ok(text.split_whitespace().filter_map(|id| id.parse().ok()).collect())
 }
 
-/// The last line with text, for an error message.
+/// The last line with a word in it, for an error message.
 fn last_words(output: &str) -> &str {
-    output.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no output")
+    let has_words = |line: &&str| line.contains(char::is_alphanumeric);
+    output.lines().rev().map(str::trim).find(has_words).unwrap_or("no output")
 }
 
 #[cfg(test)]

@@ -22,6 +22,12 @@ pub fn describe() -> String {
     format!("{processor}, {} CPUs, {memory}; Linux {}", cpus(), kernel.trim())
 }
 
+/// Processes that ran or wanted to run in the last minute, on average; absent if it cannot be read.
+#[must_use]
+pub fn load_average() -> Option<f64> {
+    fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
+}
+
 /// The first line that `program` prints about its version.
 #[must_use]
 pub fn version(program: &str, option: &str) -> Option<String> {

@@ -8,6 +8,7 @@ pub mod machine;
 pub mod overhead;
 pub mod peers;
 pub mod server;
+pub mod tracefs;
 
 /// The middle of `values`, the mean of the two middle ones for an even number; `None` without values.
 #[must_use]

@@ -12,12 +12,16 @@ use super::document::{self, Ratios, Row};
 use super::load::{self, CONNECTIONS, Load, Measurement};
 use super::peers::{self, Peer};
 use super::server::Server;
+use super::tracefs::Tracefs;
 use super::{machine, median};
 use crate::step;
 use crate::workspace::{self, Workspace};
 
 /// How long a tool has to attach before the load starts.
 const ATTACH: Duration = Duration::from_secs(3);
+
+/// Load average above which a measurement is doubtful: half a CPU is busy with something else.
+const QUIET: f64 = 0.5;
 
 /// How to measure.
 #[derive(Clone, Debug)]
@@ -43,6 +47,11 @@ struct Pair {
 
 /// Measures and prints the table.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    if let Some(busy) = machine::load_average().filter(|busy| *busy > QUIET) {
+        println!(
+            "  warning: the load average is {busy:.2}: other work on this machine makes the ratios noisy"
+        );
+    }
     let nginx = program("nginx")?;
     let wrk = program("wrk")?;
     let netscope = match &options.netscope {
@@ -70,6 +79,9 @@ fn measure(
     netscope: Result<PathBuf, String>,
     options: &Options,
 ) -> Result<String> {
+    let _tracefs = Tracefs::mount().inspect_err(|error| {
+        println!("  warning: {error:#}; tools that look for tracepoints there have no row")
+    });
     let cpus = machine::cpus();
     let server = Server::start(nginx, folder, cpus)?;
     let perf = workspace::executable("perf").filter(load::counts_instructions);

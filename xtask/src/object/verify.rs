@@ -124,7 +124,7 @@ pub fn private_folders(workspace: &Workspace) -> Vec<String> {
         .collect()
 }
 
-/// The lines by which two texts differ, without the equal ones around them, at most [`SHOWN`] of each.
+/// The lines by which two texts differ, without the equal ones around them, at most forty of each.
 #[must_use]
 pub fn difference(before: &str, after: &str) -> String {
     let (before, after): (Vec<_>, Vec<_>) = (before.lines().collect(), after.lines().collect());
