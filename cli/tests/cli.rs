@@ -59,7 +59,9 @@ impl Ended {
     }
 
     fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+        let parsed = serde_json::from_str(&self.stdout);
+        assert!(parsed.is_ok(), "{parsed:?}: {self:?}");
+        parsed.unwrap()
     }
 }
 

@@ -16,7 +16,7 @@ const NOBODY: u32 = 65_534;
 /// Why a probe is not active, or `None` if it is.
 fn why_not(doctor: &Value, probe: &str) -> Option<String> {
     let rows = doctor.as_array().unwrap();
-    let row = rows.iter().find(|row| row["name"] == probe).unwrap_or_else(|| panic!("no probe {probe}"));
+    let row = rows.iter().find(|row| row["name"] == probe).expect("the probe has a row");
     (row["status"] == "unavailable").then(|| row["reason"].as_str().unwrap().to_owned())
 }
 
