@@ -93,6 +93,7 @@ fn sample(monotonic_ns: u64, drops: u64, probes: Value) -> Value {
                             "send_limit": 4, "forward_allocated": 5 },
                 "unaccepted": 5, "rtt_sum_us": 1, "rtt_samples": 1
             }],
+            "owner_names": {},
             "time_wait": 3
         },
         "processes": [process()],

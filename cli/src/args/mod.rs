@@ -1,11 +1,13 @@
 //! The command line.
 
 mod demo;
+mod finding;
 mod measure;
 mod quantity;
+mod scenario;
 
 pub use demo::{LoadArgs, ServeArgs};
-pub use measure::{AttachArgs, AuditArgs, DeclaredArgs, LiveArgs, ReportArgs, TargetArgs};
+pub use measure::{AttachArgs, AuditArgs, DeclaredArgs, DoctorArgs, LiveArgs, ReportArgs, TargetArgs};
 pub use quantity::{count, duration, rate};
 
 use std::path::PathBuf;
@@ -14,50 +16,47 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::findings::Severity;
 
-/// netscope tells why a Linux server stops at N connections, proves it with numbers from the kernel, and
-/// hands over the exact change.
+const FIRST_STEPS: &str = "\
+Begin with:
+  netscope live --demo      a server that loses clients under load, and what saves it
+  netscope live             every listener of this host; root sees the most
+  netscope audit --port 8080 --connections 10k --rate 2k
+                            will this server carry that load?";
+
+/// Tells why a Linux server stops at N connections, proves it with numbers from the kernel, and hands over the
+/// exact change.
 #[derive(Debug, Parser)]
-#[command(name = "netscope", version = crate::commands::version(), max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "netscope",
+    version = crate::commands::version(),
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = FIRST_STEPS
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// Where to read.
-    #[command(flatten)]
-    pub sources: Sources,
 }
 
 /// Where to read, and how much to say.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Sources {
     /// Read processes and counters from this procfs mount
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        default_value = "/proc",
-        hide_default_value = true,
-        help_heading = "Sources"
-    )]
+    #[arg(long, value_name = "DIR", default_value = "/proc", help_heading = "Sources")]
     pub procfs: PathBuf,
-    /// Read cgroups from this sysfs mount
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        default_value = "/sys",
-        hide_default_value = true,
-        help_heading = "Sources"
-    )]
+    /// Read processors and cgroups from this sysfs mount
+    #[arg(long, value_name = "DIR", default_value = "/sys", help_heading = "Sources")]
     pub sysfs: PathBuf,
     /// Read the kernel's type information from FILE [default: SYSFS/kernel/btf/vmlinux]
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Sources")]
+    #[arg(long, value_name = "FILE", help_heading = "Sources")]
     pub btf: Option<PathBuf>,
     /// Say more: the whole verifier log of a refused program
-    #[arg(short, long, global = true)]
+    #[arg(short, long)]
     pub verbose: bool,
     /// Bound of the probes' hash maps, to see what happens when one is full
-    #[arg(long, global = true, value_name = "N", hide = true)]
+    #[arg(long, value_name = "N", hide = true)]
     pub map_entries: Option<u32>,
 }
 
@@ -73,16 +72,12 @@ pub enum Command {
     /// Preflight without probes: will this host and this process carry the declared load?
     Audit(AuditArgs),
     /// Say of each probe whether it runs here, by which hook, and what would enable it
-    Doctor {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Doctor(DoctorArgs),
     /// Explain a finding: mechanism, kernel source, how to check by hand, when not to act
     Explain {
-        /// Id of the finding, such as LSN-001; all ids without one
-        #[arg(value_parser = clap::builder::PossibleValuesParser::new(crate::findings::RULES.iter().map(|rule| rule.id)), ignore_case = true)]
-        id: Option<String>,
+        /// Id of the finding, such as LSN-001; lists all of them without one
+        #[arg(value_parser = finding::FindingId, hide_possible_values = true)]
+        id: Option<&'static str>,
     },
     /// Run the instrumented epoll server
     Serve(ServeArgs),
@@ -93,7 +88,7 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page in roff
+    /// Print the manual page in roff, for `man -l`
     Man,
     /// Give the terminal back when the live screen is killed
     #[command(hide = true)]
@@ -103,13 +98,13 @@ pub enum Command {
 /// A severity as a threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FailOn {
-    /// Exit with 1 if anything fails
+    /// The declared load cannot work, or damage was measured
     Fail,
-    /// ... or warns
+    /// It works by luck or without pauses, or worse
     Warn,
-    /// ... or informs
+    /// Anything that is worth telling
     Info,
-    /// Never exit with 1
+    /// Nothing
     Never,
 }
 

@@ -1,5 +1,7 @@
 //! Puts one [`Sample`] together from all readers. The only place that reads the clock.
 
+mod scope;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
@@ -7,14 +9,15 @@ use nix::time::{ClockId, clock_gettime};
 use crate::{
     host::{NamespaceReader, ProcessError, ProcessReader, Roots, host},
     kernel::{Kernel, Options},
-    sample::{Listener, Namespace, Probes, Process, Reading, Sample},
+    sample::{Listener, Namespace, Probes, Process, Sample},
     target::Target,
 };
+use scope::Scope;
 
 /// Reads one target again and again.
 pub struct Collector {
     roots: Roots,
-    ports: Vec<u16>,
+    scope: Scope,
     display: String,
     namespace: NamespaceReader,
     kernel: Option<Kernel>,
@@ -33,7 +36,7 @@ impl Collector {
         let namespace = NamespaceReader::open(roots, netns, pids.first().copied())?;
         let mut collector = Self {
             roots: roots.clone(),
-            ports,
+            scope: Scope::new(&pids, ports),
             display,
             namespace,
             kernel: None,
@@ -70,6 +73,7 @@ impl Collector {
 
     /// Traces these processes from now on, instead of those before.
     pub fn select(&mut self, pids: &[i32]) {
+        self.scope.keep_processes();
         self.processes.clear();
         self.open_processes(pids);
         self.trace_selected();
@@ -85,7 +89,8 @@ impl Collector {
     /// Reads everything once.
     pub fn sample(&mut self) -> Sample {
         let mut namespace = self.namespace.read();
-        self.restrict(&mut namespace);
+        self.follow(&namespace);
+        self.scope.restrict(&mut namespace);
         self.tell_traced(&namespace);
         let processes = self.read_processes();
         // The counters of the kernel and those of the probes cannot be read in one step; two readings around
@@ -125,17 +130,12 @@ impl Collector {
         }
     }
 
-    /// Keeps the listeners of the target's ports, if it names any. The probes record every listener of the
-    /// namespace all the same, so that the ledger adds up.
-    fn restrict(&self, namespace: &mut Namespace) {
-        if self.ports.is_empty() {
-            return;
-        }
-        if let Reading::Value(listeners) = &mut namespace.listeners {
-            listeners.retain(|listener| self.ports.contains(&listener.port));
-        }
-        if let Reading::Value(established) = &mut namespace.established {
-            established.retain(|entry| self.ports.contains(&entry.port));
+    /// Traces the processes that joined the target: workers that a server forked, or its successor on the port.
+    fn follow(&mut self, namespace: &Namespace) {
+        let joined = self.scope.follow(namespace.listeners.value().map_or(&[], Vec::as_slice));
+        if !joined.is_empty() {
+            self.open_processes(&joined);
+            self.trace_selected();
         }
     }
 
@@ -161,13 +161,17 @@ impl Collector {
     /// Reads the processes; one that ended is left out from now on, which the model tells by comparison.
     fn read_processes(&mut self) -> Vec<Process> {
         let mut found = Vec::new();
+        let notices = &mut self.notices;
         self.processes.retain_mut(|reader| match reader.read(None) {
             Ok(process) => {
                 found.push(process);
                 true
             }
             Err(ProcessError::Gone { .. }) => false,
-            Err(_) => true,
+            Err(error) => {
+                notices.push(format!("{error}; it is no longer looked at"));
+                false
+            }
         });
         found
     }

@@ -1,7 +1,7 @@
 //! Processes that a command starts and that end with it, however it ends.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     os::unix::fs::MetadataExt,
     process::{Child, Command, Stdio},
 };
@@ -10,21 +10,38 @@ use anyhow::{Context, bail};
 use nix::{
     sched::{CloneFlags, unshare},
     sys::{prctl, signal::Signal},
-    unistd::{Pid, getppid},
+    unistd::getppid,
 };
 
 /// A child that is ended and waited for when this value goes.
 pub struct Owned(Child);
 
+/// What becomes of a child's output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// It is read, see [`Owned::first_line`].
+    Read,
+    /// Nobody sees it.
+    Discarded,
+}
+
 impl Owned {
-    /// Starts this very program with `arguments`; its standard output is `output`.
-    pub fn start(arguments: &[&str], output: Stdio) -> anyhow::Result<Self> {
+    /// Starts this very program with `arguments`; the child ends when the calling thread does.
+    ///
+    /// # Errors
+    /// The program file is not found or cannot be started.
+    pub fn start(arguments: &[&str], output: Output) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("finding the own program file")?;
+        let pipe = || match output {
+            Output::Read => Stdio::piped(),
+            Output::Discarded => Stdio::null(),
+        };
         let child = Command::new(&program)
             .args(arguments)
+            .arg(format!("--die-with-parent={}", std::process::id()))
             .stdin(Stdio::null())
-            .stdout(output)
-            .stderr(Stdio::null())
+            .stdout(pipe())
+            .stderr(pipe())
             .spawn()
             .with_context(|| format!("starting {} {}", program.display(), arguments.join(" ")))?;
         Ok(Self(child))
@@ -36,13 +53,25 @@ impl Owned {
     }
 
     /// The first line that the child prints.
+    ///
+    /// # Errors
+    /// The child ended before; the message is what it complained of.
     pub fn first_line(&mut self) -> anyhow::Result<String> {
-        let output = self.0.stdout.take().context("the child's output is not captured")?;
+        let output = self.0.stdout.take().context("the child's output is not read")?;
         let mut line = String::new();
         BufReader::new(output).read_line(&mut line).context("reading from the child")?;
+        // Closed once the child is ready: complaints that nobody reads must not block it.
+        let complaints = self.0.stderr.take();
         if line.is_empty() {
+            let mut text = String::new();
+            if let Some(mut complaints) = complaints {
+                complaints.read_to_string(&mut text).context("reading from the child")?;
+            }
             let status = self.0.wait().context("waiting for the child")?;
-            bail!("the child ended before it was ready ({status}); run the same command by hand to see why");
+            match text.trim().trim_start_matches("netscope: ") {
+                "" => bail!("the child ended before it was ready ({status})"),
+                text => bail!("{text}"),
+            }
         }
         Ok(line)
     }
@@ -61,13 +90,17 @@ impl Drop for Owned {
     }
 }
 
-/// Makes the kernel end this process when its parent ends (prctl(2), PR_SET_PDEATHSIG).
-pub fn die_with_parent() -> anyhow::Result<()> {
-    let parent = getppid();
+/// Makes the kernel end this process when its parent `expected` ends (prctl(2), PR_SET_PDEATHSIG).
+///
+/// # Errors
+/// The parent ended already.
+pub fn die_with_parent(expected: i32) -> anyhow::Result<()> {
     prctl::set_pdeathsig(Signal::SIGKILL).context("prctl(PR_SET_PDEATHSIG)")?;
-    // The parent may have ended before the call.
-    if getppid() != parent || parent == Pid::from_raw(1) {
-        bail!("the parent process ended");
+    // It may have ended before the call; then this process has another parent, which is none of our business. 0
+    // is a parent outside of our PID namespace (getppid(2)), which cannot be compared.
+    let parent = getppid().as_raw();
+    if parent != expected && parent != 0 {
+        bail!("the parent process {expected} ended");
     }
     Ok(())
 }

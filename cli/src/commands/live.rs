@@ -2,10 +2,13 @@
 
 use std::{
     collections::VecDeque,
-    io::IsTerminal,
+    fs::File,
+    io::{IsTerminal, Write},
     process::ExitCode,
     time::{Duration, Instant},
 };
+
+use anyhow::bail;
 
 use crate::{
     args::{AttachArgs, LiveArgs, Sources, TargetArgs},
@@ -19,7 +22,10 @@ use crate::{
     },
 };
 
-use super::{demo::Demo, guard::Guard, interrupts::Interrupts, output, own::OwnUsage, report, session};
+use super::{
+    demo::Demo, guard::Guard, interrupts::Interrupts, output, own::OwnUsage, progress::Progress, report,
+    session,
+};
 
 /// Time between two samples.
 const TICK: Duration = Duration::from_secs(1);
@@ -37,6 +43,7 @@ impl From<AttachArgs> for LiveArgs {
             demo: None,
             window: arguments.window,
             r#for: arguments.r#for,
+            sources: arguments.sources,
         }
     }
 }
@@ -51,31 +58,31 @@ pub fn colours(is_terminal: bool) -> bool {
 ///
 /// # Errors
 /// The target or the demo cannot be opened, or the terminal not be used.
-pub fn run(sources: &Sources, mut arguments: LiveArgs) -> anyhow::Result<ExitCode> {
+pub fn run(mut arguments: LiveArgs) -> anyhow::Result<ExitCode> {
     let mut interrupts = Interrupts::block()?;
-    let mut demo = arguments.demo.as_deref().map(Demo::start).transpose()?;
+    let mut demo = arguments.demo.as_ref().map(Demo::start).transpose()?;
     if let Some(demo) = &demo {
         arguments.target.pid = Some(demo.pid());
     }
-    let mut collector = session::open(sources, &arguments.target)?;
+    let mut collector = session::open(&arguments.sources, &arguments.target)?;
     let end = arguments.r#for.map(|time| Instant::now() + time);
     if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
-        return plain(sources, &arguments, &mut collector, &mut interrupts, end);
+        return plain(&arguments, &mut collector, &mut interrupts, demo.as_mut(), end);
     }
     let live = Live::new(collector, arguments.window);
-    live.run(sources, &mut interrupts, demo.as_mut(), end)?;
+    live.run(&arguments.sources, &mut interrupts, demo.as_mut(), end)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Without a terminal: a report in text after each window.
 fn plain(
-    sources: &Sources,
     arguments: &LiveArgs,
     collector: &mut Collector,
     interrupts: &mut Interrupts,
+    mut demo: Option<&mut Demo>,
     end: Option<Instant>,
 ) -> anyhow::Result<ExitCode> {
-    collector.start_probes(&session::kernel_options(sources));
+    collector.start_probes(&session::kernel_options(&arguments.sources));
     let mut first = collector.sample();
     for notice in collector.take_notices() {
         output::complain(&notice);
@@ -83,13 +90,20 @@ fn plain(
     output::complain(&format!("no terminal: a report in text every {:?}", arguments.window));
     loop {
         let left = end.map_or(arguments.window, |end| end.saturating_duration_since(Instant::now()));
-        let (last, peaks) = report::watch(collector, interrupts, left.min(arguments.window), &first);
+        let time = left.min(arguments.window);
+        let (last, peaks) = report::watch(collector, interrupts, Progress::of(time), time, &first);
         let model = Model::between(&first, &last, &peaks);
         let assessment = session::judge(&model, &DeclaredLoad::default());
         output::print(&text::render(&model, &assessment, text::Style { colour: false }))?;
         first = last;
         if interrupts.requested() || end.is_some_and(|end| Instant::now() >= end) {
             return Ok(ExitCode::SUCCESS);
+        }
+        if demo.as_deref_mut().is_some_and(|demo| !demo.is_running()) {
+            bail!("the demo has ended by itself; `netscope serve` and `netscope load` run its parts by hand");
+        }
+        for notice in collector.take_notices() {
+            output::complain(&notice);
         }
     }
 }
@@ -219,11 +233,16 @@ fn write_report(snapshot: &Snapshot) -> String {
     let path = format!("netscope-report-{}.json", snapshot.unix_ms);
     let written = json::to_json(&snapshot.model, &snapshot.assessment)
         .map_err(|error| error.to_string())
-        .and_then(|report| std::fs::write(&path, report + "\n").map_err(|error| error.to_string()));
+        .and_then(|report| write_new(&path, &(report + "\n")).map_err(|error| error.to_string()));
     match written {
         Ok(()) => format!("report written to {path}"),
         Err(error) => format!("cannot write {path}: {error}"),
     }
+}
+
+/// Never through a link that somebody else left in a directory for all.
+fn write_new(path: &str, text: &str) -> std::io::Result<()> {
+    File::create_new(path)?.write_all(text.as_bytes())
 }
 
 /// Whether the locale's character set is UTF-8 (setlocale(3): LC_ALL before LC_CTYPE before LANG).

@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use demo_server::{
     Stop,
-    load::{self, Arrivals, Mode, Options, Progress, Summary},
-    scenario,
+    load::{self, Arrivals, Mode, Options, Progress},
 };
 
 use crate::{
@@ -14,7 +13,7 @@ use crate::{
     host::{NetnsRef, Roots},
 };
 
-use super::{children, output, serve::unknown_scenario};
+use super::{EXIT_UNUSABLE, children, flags, load_summary, output};
 
 /// Most connections that the open model holds at a time.
 const MAX_IN_FLIGHT: u32 = 10_000;
@@ -24,10 +23,10 @@ const MAX_IN_FLIGHT: u32 = 10_000;
 /// # Errors
 /// The target is not on this host, or the generator cannot work.
 pub fn run(arguments: LoadArgs) -> anyhow::Result<ExitCode> {
-    if arguments.die_with_parent {
-        children::die_with_parent()?;
+    if let Some(parent) = arguments.die_with_parent {
+        children::die_with_parent(parent)?;
     }
-    if !arguments.target.ip().is_loopback() && arguments.netns_of.is_none() {
+    if !arguments.target.ip().to_canonical().is_loopback() {
         bail!(
             "{} is not a loopback address: netscope load is for servers on this host, it never loads others",
             arguments.target
@@ -35,7 +34,7 @@ pub fn run(arguments: LoadArgs) -> anyhow::Result<ExitCode> {
     }
     let stop = Stop::new()?;
     stop.request_on_signals()?;
-    let options = options(&arguments)?;
+    let options = options(&arguments);
     let quiet = arguments.quiet;
     let progress = |progress: &Progress| {
         if !quiet {
@@ -45,21 +44,23 @@ pub fn run(arguments: LoadArgs) -> anyhow::Result<ExitCode> {
     let summary = match arguments.netns_of {
         Some(pid) => {
             let netns = NetnsRef::of_process(&Roots::default(), pid)?;
-            netns.run_inside(|| load::run(&options, &stop, progress))??
+            netns.run_inside(|| load::run(&options, &stop, progress))?
         }
-        None => load::run(&options, &stop, progress)?,
-    };
-    let text = if arguments.json { serde_json::to_string_pretty(&summary)? } else { render(&summary) };
-    output::print(&(text + "\n"))?;
-    Ok(ExitCode::SUCCESS)
+        None => load::run(&options, &stop, progress),
+    }
+    .map_err(flags::named)?;
+    let text =
+        if arguments.json { serde_json::to_string_pretty(&summary)? } else { load_summary::render(&summary) };
+    let nobody = summary.attempts > 0 && summary.connected == 0;
+    if nobody {
+        output::complain(&format!("nobody answered at {}; `ss -ltn` lists who listens", arguments.target));
+    }
+    output::deliver(&(text + "\n"), if nobody { ExitCode::from(EXIT_UNUSABLE) } else { ExitCode::SUCCESS })
 }
 
-fn options(arguments: &LoadArgs) -> anyhow::Result<Options> {
-    if let Some(name) = &arguments.scenario {
-        let mut options = scenario::find(name).with_context(|| unknown_scenario(name))?.load;
-        options.target = arguments.target;
-        options.duration = arguments.r#for;
-        return Ok(options);
+fn options(arguments: &LoadArgs) -> Options {
+    if let Some(scenario) = &arguments.scenario {
+        return scenario.load_on(arguments.target, arguments.r#for);
     }
     let mode = match (arguments.users, arguments.requests) {
         (Some(users), Some(requests)) => Mode::Exact { connections: users, requests, parallel: users },
@@ -76,14 +77,14 @@ fn options(arguments: &LoadArgs) -> anyhow::Result<Options> {
             arrivals: Arrivals::Poisson,
         },
     };
-    Ok(Options {
+    Options {
         target: arguments.target,
         mode,
         duration: arguments.r#for,
         connect_timeout: arguments.connect_timeout,
         request_timeout: arguments.request_timeout,
         ..Options::default()
-    })
+    }
 }
 
 fn progress_line(progress: &Progress) -> String {
@@ -96,33 +97,4 @@ fn progress_line(progress: &Progress) -> String {
         progress.in_flight,
         progress.latency_us.as_ref().map(|latency| format!("  p99 {} us", latency.p99)).unwrap_or_default(),
     )
-}
-
-fn render(summary: &Summary) -> String {
-    let mut lines = vec![
-        format!(
-            "{:.1} s, {} connections attempted, {} connected",
-            summary.seconds, summary.attempts, summary.connected
-        ),
-        format!("requests   {} sent, {} completed", summary.requests, summary.completed),
-        format!(
-            "failures   connect: {} refused, {} timed out, {} reset; request: {} timed out, {} reset",
-            summary.connect_failures.refused,
-            summary.connect_failures.timed_out,
-            summary.connect_failures.reset,
-            summary.request_failures.timed_out,
-            summary.request_failures.reset,
-        ),
-    ];
-    let rows = [("connect", &summary.connect_us), ("latency", &summary.latency_us)];
-    for (name, percentiles) in rows {
-        if let Some(found) = percentiles {
-            lines.push(format!(
-                "{name:<10} p50 {} us, p90 {} us, p99 {} us, p99.9 {} us, max {} us",
-                found.p50, found.p90, found.p99, found.p999, found.max
-            ));
-        }
-    }
-    lines.push("latency counts from the intended start of each request".to_owned());
-    lines.join("\n")
 }

@@ -2,22 +2,25 @@
 
 mod audit;
 mod children;
+mod completions;
 mod demo;
 mod doctor;
 mod explain;
+mod flags;
 mod guard;
 mod interrupts;
 mod live;
 mod load;
+mod load_summary;
+mod manual;
 mod output;
 mod own;
+mod progress;
 mod report;
 mod serve;
 mod session;
 
 use std::{process::ExitCode, sync::LazyLock};
-
-use clap::CommandFactory;
 
 use crate::args::{Cli, Command};
 
@@ -30,16 +33,16 @@ const EXIT_FINDING: u8 = 1;
 #[must_use]
 pub fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
-        Command::Live(arguments) => live::run(&cli.sources, arguments),
-        Command::Attach(arguments) => live::run(&cli.sources, arguments.into()),
-        Command::Report(arguments) => report::run(&cli.sources, &arguments),
-        Command::Audit(arguments) => audit::run(&cli.sources, &arguments),
-        Command::Doctor { json } => doctor::run(&cli.sources, json),
-        Command::Explain { id } => explain::run(id.as_deref()),
+        Command::Live(arguments) => live::run(arguments),
+        Command::Attach(arguments) => live::run(arguments.into()),
+        Command::Report(arguments) => report::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Explain { id } => explain::run(id),
         Command::Serve(arguments) => serve::run(arguments),
         Command::Load(arguments) => load::run(arguments),
-        Command::Completions { shell } => completions(shell),
-        Command::Man => manual(),
+        Command::Completions { shell } => completions::run(shell),
+        Command::Man => manual::run(),
         Command::GuardTerminal => guard::run(),
     };
     match outcome {
@@ -58,22 +61,4 @@ pub fn version() -> &'static str {
     static VERSION: LazyLock<String> =
         LazyLock::new(|| format!("{} ({})", env!("CARGO_PKG_VERSION"), crate::kernel::object_version()));
     VERSION.as_str()
-}
-
-fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "netscope", &mut script);
-    output::print_bytes(&script)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn manual() -> anyhow::Result<ExitCode> {
-    let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command()).render(&mut page)?;
-    for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
-        clap_mangen::Man::new(command.clone()).render_synopsis_section(&mut page)?;
-        clap_mangen::Man::new(command.clone()).render_options_section(&mut page)?;
-    }
-    output::print_bytes(&page)?;
-    Ok(ExitCode::SUCCESS)
 }

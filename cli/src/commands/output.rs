@@ -1,11 +1,21 @@
 //! Printing that survives a closed pipe.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use nix::errno::Errno;
+
+/// Standard output takes no more.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output: {0}")]
+struct NotWritten(Errno);
 
 /// Writes to standard output.
 ///
 /// # Errors
-/// What write(2) returns; see [`is_closed_pipe`].
+/// What write(2) returns; a pipe that nobody reads any more ends the program quietly, see [`is_closed_pipe`].
 pub fn print(text: &str) -> anyhow::Result<()> {
     print_bytes(text.as_bytes())
 }
@@ -13,12 +23,24 @@ pub fn print(text: &str) -> anyhow::Result<()> {
 /// Writes bytes to standard output.
 ///
 /// # Errors
-/// What write(2) returns.
+/// As [`print`].
 pub fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
     let mut output = io::stdout().lock();
-    output.write_all(bytes)?;
-    output.flush()?;
-    Ok(())
+    output
+        .write_all(bytes)
+        .and_then(|()| output.flush())
+        .map_err(|error| NotWritten(error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw)).into())
+}
+
+/// Writes what a command found, and gives its exit code: that does not change when the reader has seen enough.
+///
+/// # Errors
+/// As [`print`], but for a closed pipe.
+pub fn deliver(text: &str, code: ExitCode) -> anyhow::Result<ExitCode> {
+    match print(text) {
+        Err(error) if !is_closed_pipe(&error) => Err(error),
+        _ => Ok(code),
+    }
 }
 
 /// Prints one line of progress or trouble to standard error; nobody reading it is no reason to stop.
@@ -28,8 +50,5 @@ pub fn complain(text: &str) {
 
 /// Whether the reader of our output went away, which ends the program quietly.
 pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    let broken = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-    };
-    error.chain().any(broken)
+    matches!(error.downcast_ref(), Some(NotWritten(Errno::EPIPE)))
 }

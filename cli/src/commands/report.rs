@@ -1,20 +1,18 @@
 //! netscope report: watch for a while, then print what was measured and found.
 
 use std::{
-    io::IsTerminal,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
 use crate::{
-    args::{ReportArgs, Sources},
+    args::ReportArgs,
     collect::Collector,
     model::{Model, Peaks},
     sample::Sample,
-    view::{json, text},
 };
 
-use super::{interrupts::Interrupts, output, session};
+use super::{interrupts::Interrupts, output, progress::Progress, session};
 
 /// How often the queues are looked at between the ends of the window.
 const LOOK: Duration = Duration::from_millis(500);
@@ -25,10 +23,10 @@ const TIMED: Duration = Duration::from_millis(25);
 ///
 /// # Errors
 /// The target cannot be opened, or the output not be written.
-pub fn run(sources: &Sources, arguments: &ReportArgs) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &ReportArgs) -> anyhow::Result<ExitCode> {
     let mut interrupts = Interrupts::block()?;
-    let mut collector = session::open(sources, &arguments.target)?;
-    collector.start_probes(&session::kernel_options(sources));
+    let mut collector = session::open(&arguments.sources, &arguments.target)?;
+    collector.start_probes(&session::kernel_options(&arguments.sources));
     let first = collector.sample();
     for notice in collector.take_notices() {
         output::complain(&notice);
@@ -38,26 +36,23 @@ pub fn run(sources: &Sources, arguments: &ReportArgs) -> anyhow::Result<ExitCode
         collector.display(),
         arguments.r#for
     ));
-    let (last, peaks) = watch(&mut collector, &mut interrupts, arguments.r#for, &first);
+    let (last, peaks) =
+        watch(&mut collector, &mut interrupts, Progress::of(arguments.r#for), arguments.r#for, &first);
     let model = Model::between(&first, &last, &peaks);
     let assessment = session::judge(&model, &session::declared(arguments.declared));
-    if arguments.json {
-        output::print(&(json::to_json(&model, &assessment)? + "\n"))?;
-    } else {
-        let style = text::Style { colour: super::live::colours(std::io::stdout().is_terminal()) };
-        output::print(&text::render(&model, &assessment, style))?;
-    }
-    Ok(session::exit_code(&assessment, arguments.fail_on))
+    session::finish(&model, &assessment, arguments.json, arguments.fail_on)
 }
 
 /// Looks at the queues until the time is over or somebody asks for the end; gives the last sample.
 pub fn watch(
     collector: &mut Collector,
     interrupts: &mut Interrupts,
+    mut progress: Progress,
     time: Duration,
     first: &Sample,
 ) -> (Sample, Peaks) {
-    let end = Instant::now() + time;
+    let start = Instant::now();
+    let end = start + time;
     let mut peaks = Peaks::default();
     peaks.observe(first);
     loop {
@@ -65,6 +60,7 @@ pub fn watch(
         if left.is_zero() {
             break;
         }
+        progress.show(start.elapsed());
         collector.time_runs(true);
         let asked = interrupts.sleep(left.min(TIMED));
         collector.time_runs(false);

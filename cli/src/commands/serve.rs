@@ -1,24 +1,29 @@
 //! netscope serve: the instrumented server.
 
-use std::{process::ExitCode, time::Duration};
+use std::{io::IsTerminal, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use demo_server::{
-    Stop, scenario,
+    Stop,
     server::{self, Options, Stall},
 };
+use nix::sys::prctl;
 
 use crate::args::ServeArgs;
 
-use super::{children, output};
+use super::{children, flags, output};
 
 /// Runs the command: prints the bound addresses as one line of JSON, and what was really done at the end.
 ///
 /// # Errors
 /// The server cannot be started.
 pub fn run(arguments: ServeArgs) -> anyhow::Result<ExitCode> {
-    if arguments.die_with_parent {
-        children::die_with_parent()?;
+    if let Some(parent) = arguments.die_with_parent {
+        children::die_with_parent(parent)?;
+    }
+    if arguments.scenario.is_some() {
+        // Otherwise every screen would show netscope finding fault with netscope.
+        prctl::set_name(c"netscope-demo").context("prctl(PR_SET_NAME)")?;
     }
     if arguments.new_netns {
         children::enter_new_netns()?;
@@ -28,20 +33,26 @@ pub fn run(arguments: ServeArgs) -> anyhow::Result<ExitCode> {
     if let Some(time) = arguments.r#for {
         stop_after(stop.clone(), time)?;
     }
-    let server = server::Server::bind(&options(arguments)?)?;
-    output::print(&(serde_json::to_string(&server.bound())? + "\n"))?;
+    let server = server::Server::bind(&options(arguments)).map_err(flags::named)?;
+    let bound = server.bound();
+    output::print(&(serde_json::to_string(&bound)? + "\n"))?;
+    if std::io::stderr().is_terminal() {
+        let address = bound.listen;
+        output::complain(&format!(
+            "serving; `netscope load {address}` loads it, `netscope attach {}` watches it, Ctrl-C ends it",
+            std::process::id()
+        ));
+    }
     let truth = server.run(&stop)?;
     output::print(&(serde_json::to_string_pretty(&truth)? + "\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn options(arguments: ServeArgs) -> anyhow::Result<Options> {
-    if let Some(name) = &arguments.scenario {
-        let mut options = scenario::find(name).with_context(|| unknown_scenario(name))?.server;
-        options.listen = arguments.listen;
-        return Ok(options);
+fn options(arguments: ServeArgs) -> Options {
+    if let Some(scenario) = arguments.scenario {
+        return Options { listen: arguments.listen, ..scenario.server };
     }
-    Ok(Options {
+    Options {
         listen: arguments.listen,
         truth: arguments.truth,
         backlog: arguments.backlog,
@@ -52,13 +63,7 @@ fn options(arguments: ServeArgs) -> anyhow::Result<Options> {
         emfile_backoff: arguments.emfile_backoff,
         body_bytes: arguments.body_bytes,
         ..Options::default()
-    })
-}
-
-/// A sentence that names the scenarios there are.
-pub fn unknown_scenario(name: &str) -> String {
-    let names: Vec<&str> = scenario::list().iter().map(|scenario| scenario.name).collect();
-    format!("no scenario is named {name:?}; there are: {}", names.join(", "))
+    }
 }
 
 fn stop_after(stop: Stop, time: Duration) -> anyhow::Result<()> {

@@ -1,6 +1,6 @@
-//! What the measuring commands share: from arguments to a collector, and from findings to an exit code.
+//! What the measuring commands share: from arguments to a collector, and from findings to output and exit code.
 
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 use crate::{
     args::{DeclaredArgs, FailOn, Sources, TargetArgs},
@@ -10,9 +10,10 @@ use crate::{
     kernel,
     model::Model,
     target::{self, Selector},
+    view::{json, text},
 };
 
-use super::EXIT_FINDING;
+use super::{EXIT_FINDING, output};
 
 /// Where the trees are mounted.
 pub fn roots(sources: &Sources) -> Roots {
@@ -59,11 +60,22 @@ pub fn judge(model: &Model, load: &DeclaredLoad) -> Assessment {
     assess(model, load, &AssessOptions::default())
 }
 
-/// The exit code for an assessment.
-pub fn exit_code(assessment: &Assessment, fail_on: FailOn) -> ExitCode {
-    if assessment.findings.iter().any(|finding| fail_on.reached(finding.severity)) {
-        ExitCode::from(EXIT_FINDING)
+/// Prints the report, and gives the exit code.
+///
+/// # Errors
+/// The output cannot be written.
+pub fn finish(
+    model: &Model,
+    assessment: &Assessment,
+    as_json: bool,
+    fail_on: FailOn,
+) -> anyhow::Result<ExitCode> {
+    let text = if as_json {
+        json::to_json(model, assessment)? + "\n"
     } else {
-        ExitCode::SUCCESS
-    }
+        let style = text::Style { colour: super::live::colours(std::io::stdout().is_terminal()) };
+        text::render(model, assessment, style)
+    };
+    let reached = assessment.findings.iter().any(|finding| fail_on.reached(finding.severity));
+    output::deliver(&text, if reached { ExitCode::from(EXIT_FINDING) } else { ExitCode::SUCCESS })
 }

@@ -35,7 +35,7 @@ fn setting_of(comm: &str, n: u64, port: u16) -> Option<String> {
         "haproxy" => format!("haproxy: `backlog {n}` in the frontend"),
         "envoy" => format!("envoy: `tcp_backlog_size: {n}` in the listener"),
         "apache2" | "httpd" => format!("apache: `ListenBackLog {n}` (default 511)"),
-        "netscope" | "demo" | "demo-server" => format!("netscope serve --backlog {n}"),
+        "netscope" | "netscope-demo" | "demo" | "demo-server" => format!("netscope serve --backlog {n}"),
         name if name.starts_with("python") => format!(
             "Python: `request_queue_size = {n}` on the socketserver or http.server class (default 5); \
              asyncio: `backlog={n}` (100); `socket.create_server(..., backlog={n})` (128)"
@@ -73,6 +73,7 @@ mod tests {
             ("gunicorn: maste", "--backlog 4096"),
             ("php-fpm8.2", "listen.backlog = 4096"),
             ("netscope", "netscope serve --backlog 4096"),
+            ("netscope-demo", "netscope serve --backlog 4096"),
         ] {
             let (text, recognised) = backlog_setting(Some(comm), 4096, 80);
             assert!(recognised, "{comm}");

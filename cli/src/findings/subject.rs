@@ -123,10 +123,13 @@ pub(super) fn any_listener(model: &Model) -> Option<&Listener> {
 
 /// Why there is no listener to judge.
 pub(super) fn no_listeners(model: &Model) -> String {
-    model.why_unread("listeners").map_or_else(
-        || "no TCP listener in this network namespace".to_owned(),
-        |reason| format!("listeners could not be read: {reason}"),
-    )
+    if let Some(reason) = model.why_unread("listeners") {
+        return format!("listeners could not be read: {reason}");
+    }
+    match model.processes.first() {
+        Some(process) => format!("pid {} ({}) has no TCP listener", process.pid, process.comm),
+        None => "no TCP listener in this network namespace".to_owned(),
+    }
 }
 
 /// Why `leaf` under `scope` ("host", "netns", "process.4242") is absent, or `otherwise`.

@@ -15,9 +15,10 @@ use probe_common::limits;
 use super::{
     OBJECT, Options,
     btf::Btf,
-    catalogue::{self, Hook, PROBES, Probe},
+    catalogue::{self, Hook, PROBES, Probe, When},
     globals::Globals,
-    status::Outcome,
+    pids,
+    status::{Outcome, errno},
 };
 
 /// Hash maps whose bound can be lowered with [`Options::map_entries`].
@@ -26,8 +27,7 @@ const BOUNDED: &[&str] =
 
 /// Loads the object and every program of the catalogue that this kernel can run.
 pub fn load(options: &Options, cpus: usize) -> Result<(Ebpf, Vec<Outcome>), Outcome> {
-    let bytes =
-        std::fs::read(&options.btf).map_err(|error| Outcome::no_btf(&options.btf, &error.to_string()))?;
+    let bytes = std::fs::read(&options.btf).map_err(|error| Outcome::no_btf(&options.btf, &errno(&error)))?;
     let btf = Btf::parse(bytes).map_err(|error| Outcome::no_btf(&options.btf, &error.to_string()))?;
     let possible = u32::try_from(cpus).unwrap_or(limits::CPUS).min(limits::CPUS);
     let globals = Globals::resolve(&btf, &catalogue::tracepoints(), &options.procfs, possible);
@@ -35,8 +35,12 @@ pub fn load(options: &Options, cpus: usize) -> Result<(Ebpf, Vec<Outcome>), Outc
     let loader_btf = LoaderBtf::parse_file(&options.btf, Endianness::default())
         .map_err(|error| Outcome::no_btf(&options.btf, &error.to_string()))?;
     let mut ebpf = load_object(options, &globals, &loader_btf)?;
-    let outcomes =
-        PROBES.iter().map(|probe| load_probe(&mut ebpf, probe, &globals, &loader_btf, options)).collect();
+    let foreign = pids::foreign_namespace(&options.procfs);
+    let outcome = |probe: &Probe| match foreign {
+        Some(inode) if probe.when == When::Selected => Outcome::foreign_pids(inode, &options.procfs),
+        _ => load_probe(&mut ebpf, probe, &globals, &loader_btf, options),
+    };
+    let outcomes = PROBES.iter().map(outcome).collect();
     let setup = load_setup(&mut ebpf, &loader_btf).and_then(|()| record_cpu_offsets(&ebpf, cpus));
     match setup {
         Ok(()) => Ok((ebpf, outcomes)),

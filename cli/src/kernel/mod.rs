@@ -6,6 +6,7 @@ mod btf;
 mod catalogue;
 mod globals;
 mod maps;
+mod pids;
 mod read;
 mod status;
 

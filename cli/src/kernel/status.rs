@@ -7,6 +7,8 @@ use aya::{
     programs::{Program, ProgramError},
 };
 
+use nix::errno::Errno;
+
 use super::{
     Kernel,
     catalogue::{PROBES, Probe, When},
@@ -39,7 +41,10 @@ impl Outcome {
     pub fn no_btf(path: &Path, error: &str) -> Self {
         Self::failed(
             format!("no kernel type information: {}: {error}", path.display()),
-            Some("run a kernel built with CONFIG_DEBUG_INFO_BTF=y, or mount /sys in this container"),
+            Some(
+                "run a kernel built with CONFIG_DEBUG_INFO_BTF=y, mount /sys in this container, or name the file \
+                 with --btf",
+            ),
         )
     }
 
@@ -53,6 +58,21 @@ impl Outcome {
         Self::failed(format!("this kernel's type information has no {name} of the expected width"), None)
     }
 
+    /// The process ids in `procfs` are those of PID namespace `inode`, not of the initial one.
+    pub fn foreign_pids(inode: u64, procfs: &Path) -> Self {
+        Self::failed(
+            format!(
+                "{} shows the process ids of a PID namespace of its own, {inode}, but the kernel's programs see \
+                 those of the initial one: they would count nothing, or another process",
+                procfs.display()
+            ),
+            Some(
+                "run netscope on the host, or in its PID namespace (docker run --pid=host; hostPID: true), or \
+                 mount the host's /proc and name it with --procfs",
+            ),
+        )
+    }
+
     /// The object as a whole was refused.
     pub fn from_object(error: &EbpfError) -> Self {
         let text = chain(error);
@@ -64,12 +84,12 @@ impl Outcome {
         match error {
             ProgramError::LoadError { io_error, verifier_log } => {
                 if io_error.raw_os_error() == Some(nix::libc::EPERM) {
-                    return Self::permission(&format!("BPF_PROG_LOAD: {io_error}"));
+                    return Self::permission(&format!("BPF_PROG_LOAD: {}", errno(io_error)));
                 }
                 let log = verifier_log.to_string();
                 let lines: Vec<&str> = log.lines().collect();
                 let kept = if verbose { 0 } else { lines.len().saturating_sub(LOG_TAIL) };
-                let mut reason = format!("the kernel refused the program: {io_error}");
+                let mut reason = format!("the kernel refused the program: {}", errno(io_error));
                 for line in lines.iter().skip(kept) {
                     let _ = write!(reason, "\n  {line}");
                 }
@@ -90,18 +110,23 @@ impl Outcome {
     }
 }
 
-/// The error and its sources, without repetition.
-fn chain(error: &dyn std::error::Error) -> String {
+/// The error and its sources, without repetition; what a system call returned by the errno's name.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {
-        let message = inner.to_string();
+        let message = inner.downcast_ref().map_or_else(|| inner.to_string(), errno);
         if !text.contains(&message) {
             let _ = write!(text, ": {message}");
         }
         source = inner.source();
     }
     text
+}
+
+/// "EPERM: Operation not permitted".
+pub fn errno(error: &io::Error) -> String {
+    error.raw_os_error().map_or_else(|| error.to_string(), |code| Errno::from_raw(code).to_string())
 }
 
 fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {

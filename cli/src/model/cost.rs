@@ -2,14 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use crate::sample::{Lost, ProbeStatus};
+use crate::sample::{Lost, ProbeState, ProbeStatus};
 
 use super::window::Ends;
 use super::{OwnCost, Quality, number};
 
-/// Events that could not be recorded in the window; `None` without probes at both ends.
+/// Events that could not be recorded in the window; `None` unless a probe ran at both ends: nothing was counted,
+/// so nothing was found to be lost either.
 pub(super) fn lost(ends: &Ends<'_>) -> Option<Lost> {
     let (earlier, later) = ends.probes()?;
+    let any_active = |statuses: &[ProbeStatus]| {
+        statuses.iter().any(|status| matches!(status.state, ProbeState::Active { .. }))
+    };
+    if !any_active(&earlier.statuses) || !any_active(&later.statuses) {
+        return None;
+    }
     let mut reasons = BTreeMap::new();
     for (reason, &count) in &later.lost.reasons {
         let before = earlier.lost.reasons.get(reason).copied().unwrap_or(0);
@@ -44,6 +51,15 @@ fn timed(before: &ProbeStatus, now: &ProbeStatus) -> Option<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use crate::model::{Model, Peaks, testing};
+
+    #[test]
+    fn without_an_active_probe_nothing_is_known_to_be_lost() {
+        let (mut earlier, mut later) = testing::pair_with_probes(1.0);
+        for sample in [&mut earlier, &mut later] {
+            sample.probes.as_mut().unwrap().statuses.clear();
+        }
+        assert_eq!(Model::between(&earlier, &later, &Peaks::default()).lost, None);
+    }
 
     #[test]
     fn losses_of_the_window_only() {

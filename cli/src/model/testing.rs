@@ -144,7 +144,13 @@ pub(crate) fn fds(open: u64) -> Fds {
 
 /// Probes that run and have counted nothing.
 pub(crate) fn probes() -> Probes {
-    Probes { drops_attributed: true, entries_counted: true, accepts_counted: true, ..Probes::default() }
+    Probes {
+        statuses: vec![active("syn-drops")],
+        drops_attributed: true,
+        entries_counted: true,
+        accepts_counted: true,
+        ..Probes::default()
+    }
 }
 
 /// An attached probe that was never timed.

@@ -24,8 +24,9 @@ pub struct Target {
     /// sockets (the workers of a server that forks them); with a port, every process that holds a listener of
     /// it. Empty without a selection, or when the holders are not visible.
     pub pids: Vec<i32>,
-    /// TCP ports, ascending; empty means all.
-    pub ports: Vec<u16>,
+    /// TCP ports, ascending; `None` means all: nothing was selected, or the sockets of the selected process are
+    /// not visible. Empty when the selected process listens on none.
+    pub ports: Option<Vec<u16>>,
     /// Their network namespace.
     pub netns: NetnsRef,
     /// For people: "nginx (pid 4242 and 2 more), ports 80, 443".

@@ -19,7 +19,7 @@ pub fn resolve(roots: &Roots, selector: &Selector) -> Result<Target, TargetError
         Selector::Port(port) => listener(roots, port),
         Selector::All => {
             let netns = NetnsRef::own(roots).map_err(namespace_error)?;
-            Ok(Target { pids: Vec::new(), ports: Vec::new(), netns, display: "all listeners".to_owned() })
+            Ok(Target { pids: Vec::new(), ports: None, netns, display: "all listeners".to_owned() })
         }
     }
 }
@@ -34,7 +34,7 @@ fn process(roots: &Roots, id: i32) -> Result<Target, TargetError> {
     let inodes: HashSet<u64> = sockets.iter().map(|socket| socket.inode).collect();
     let Ok(held) = held_sockets(roots, pid, &inodes) else {
         let display = format!("{name} (pid {pid}), its sockets are not visible: needs the same user or root");
-        return Ok(Target { pids: vec![pid], ports: Vec::new(), netns, display });
+        return Ok(Target { pids: vec![pid], ports: None, netns, display });
     };
     let mut pids = socket_owners(roots, &held).pids();
     if let Err(place) = pids.binary_search(&pid) {
@@ -42,7 +42,7 @@ fn process(roots: &Roots, id: i32) -> Result<Target, TargetError> {
     }
     let ports = ports_of(sockets.iter().filter(|socket| held.contains(&socket.inode)));
     let display = format!("{name} (pid {pid}{}), {}", others(&pids), ports_text(&ports));
-    Ok(Target { pids, ports, netns, display })
+    Ok(Target { pids, ports: Some(ports), netns, display })
 }
 
 fn listener(roots: &Roots, port: u16) -> Result<Target, TargetError> {
@@ -62,7 +62,7 @@ fn listener(roots: &Roots, port: u16) -> Result<Target, TargetError> {
         }
         None => format!("port {port}, its process is not visible: needs the same user or root"),
     };
-    Ok(Target { pids, ports: vec![port], netns, display })
+    Ok(Target { pids, ports: Some(vec![port]), netns, display })
 }
 
 fn ports_of<'a>(sockets: impl Iterator<Item = &'a ListeningSocket>) -> Vec<u16> {

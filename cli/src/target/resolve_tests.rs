@@ -20,7 +20,7 @@ fn a_port_finds_the_process_that_listens() {
         };
         let port = listener.local_addr().unwrap().port();
         let target = resolve(&Roots::default(), &Selector::Port(port)).unwrap();
-        assert_eq!(target.ports, vec![port]);
+        assert_eq!(target.ports, Some(vec![port]));
         assert!(target.pids.contains(&own_pid()), "{:?}", target.pids);
         assert!(target.netns.is_own());
         assert!(target.display.starts_with(&format!("port {port}: ")), "{}", target.display);
@@ -37,7 +37,7 @@ fn a_process_brings_those_that_share_its_listeners() {
 
     let target = resolve(&Roots::default(), &Selector::Pid(worker.pid())).unwrap();
     assert!(target.pids.contains(&worker.pid()) && !target.pids.contains(&own_pid()), "{:?}", target.pids);
-    assert_eq!(target.ports, vec![port]);
+    assert_eq!(target.ports, Some(vec![port]));
     assert!(target.display.starts_with(&format!("cat (pid {}", worker.pid())), "{}", target.display);
     assert!(target.display.ends_with(&format!(", port {port}")), "{}", target.display);
     drop(unrelated);
@@ -58,7 +58,7 @@ fn workers_of_one_listener_are_all_found_from_any_of_them() {
         assert!(by_port.pids.contains(&pid), "{pid} in {:?}", by_port.pids);
     }
     assert!(by_port.pids.is_sorted());
-    assert_eq!(by_port.ports, vec![port]);
+    assert_eq!(by_port.ports, Some(vec![port]));
     assert!(by_worker.display.contains("more)"), "{}", by_worker.display);
 }
 
@@ -134,7 +134,7 @@ fn a_port_without_listener_lists_up_to_eight_others_and_the_namespace() {
 #[test]
 fn everything_is_a_target_without_names() {
     let target = resolve(&Roots::default(), &Selector::All).unwrap();
-    assert!(target.pids.is_empty() && target.ports.is_empty() && target.netns.is_own());
+    assert!(target.pids.is_empty() && target.ports.is_none() && target.netns.is_own());
 }
 
 #[test]
@@ -174,6 +174,6 @@ fn a_process_whose_descriptors_are_hidden_keeps_its_own_id() {
     fs::write(root.join("7/comm"), "nginx\n").unwrap();
     let target = resolve(&roots, &Selector::Pid(7)).unwrap();
     assert_eq!(target.pids, vec![7]);
-    assert!(target.ports.is_empty() && target.netns.is_own());
+    assert!(target.ports.is_none() && target.netns.is_own());
     assert!(target.display.contains("not visible"), "{}", target.display);
 }

@@ -3,12 +3,15 @@
 //! 80 columns. Commands and paths are never broken, so that they can be copied; a line that holds one may be
 //! longer.
 
+mod doctor;
 mod findings;
 mod listeners;
 mod notes;
 mod page;
 mod processes;
 mod units;
+
+pub use doctor::doctor;
 
 use crate::findings::Assessment;
 use crate::model::{Model, number};

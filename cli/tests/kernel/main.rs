@@ -29,6 +29,8 @@ mod report;
 #[cfg(test)]
 mod segment;
 #[cfg(test)]
+mod servers;
+#[cfg(test)]
 mod storm;
 #[cfg(test)]
 mod syscalls;

@@ -88,6 +88,11 @@ impl Running {
 
     /// Waits until the probes are attached.
     pub fn await_ready(&mut self) {
+        self.await_line(READY);
+    }
+
+    /// Waits for the line on standard error that starts with `start`.
+    pub fn await_line(&mut self, start: &str) {
         let deadline = Instant::now() + START_LIMIT;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -95,16 +100,16 @@ impl Running {
                 Ok(line) => {
                     self.stderr.push_str(&line);
                     self.stderr.push('\n');
-                    if line.starts_with(READY) {
+                    if line.starts_with(start) {
                         return;
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    panic!("netscope did not say {READY:?} within {START_LIMIT:?}:\n{}", self.stderr)
+                    panic!("netscope did not say {start:?} within {START_LIMIT:?}:\n{}", self.stderr)
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     let status = self.child.wait().unwrap();
-                    panic!("netscope ended with {status} before it said {READY:?}:\n{}", self.stderr)
+                    panic!("netscope ended with {status} before it said {start:?}:\n{}", self.stderr)
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! What the report does not know, and why; and what looking cost.
 
+use super::doctor;
 use super::page::{Page, Paint};
 use super::units::{count, quantity};
 use crate::findings::Assessment;
@@ -25,14 +26,7 @@ pub(super) fn probes(page: &mut Page, model: &Model) {
         ));
     }
     page.paragraph("  ", &format!("{text}."), Paint::Plain);
-    for probe in &model.probes {
-        if let ProbeState::Unavailable { reason, remedy } = &probe.state {
-            page.paragraph("  ", &format!("{}: {reason}", probe.name), Paint::Plain);
-            if let Some(remedy) = remedy {
-                page.paragraph("    ", &format!("to enable it: {remedy}"), Paint::Plain);
-            }
-        }
-    }
+    doctor::why_not(page, &model.probes);
 }
 
 fn losses(reasons: &std::collections::BTreeMap<String, u64>, recursion: u64) -> String {

@@ -57,7 +57,8 @@ fn identity(listener: &Listener, columns: usize) -> Vec<Line<'static>> {
     if !listener.pids.is_empty() {
         let pids: Vec<String> = listener.pids.iter().map(ToString::to_string).collect();
         let text = format!("{} (pid {})", listener.comms.join(", "), pids.join(", "));
-        lines.extend(labelled("held by ", &text, columns));
+        let text = text.trim_start();
+        lines.extend(labelled("held by ", text, columns));
     }
     lines
 }
