@@ -13,6 +13,8 @@ mod accept;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod cleanup;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod drops;
@@ -34,6 +36,8 @@ mod servers;
 mod storm;
 #[cfg(test)]
 mod syscalls;
+#[cfg(test)]
+mod terminal;
 #[cfg(test)]
 mod traffic;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The terminal itself: the only file here that touches the outside.
 
 use std::io::{self, Stdout, stdout};
+use std::os::fd::AsFd;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,6 +9,8 @@ use std::time::Duration;
 use crossterm::event::{self, Event};
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use crossterm::{cursor, execute};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 
@@ -73,7 +76,31 @@ pub fn restore() {
 ///
 /// # Errors
 ///
-/// When the terminal cannot be read.
+/// When the terminal cannot be read; [`io::ErrorKind::BrokenPipe`] when it is gone.
 pub fn next_event(timeout: Duration) -> io::Result<Option<Event>> {
-    if event::poll(timeout)? { event::read().map(Some) } else { Ok(None) }
+    // crossterm takes a read of nothing, which is all that a closed terminal gives, for a reason to read again
+    // at once and for ever: it may not be asked to wait, nor at all once the terminal is gone.
+    await_input(Duration::ZERO)?;
+    if event::poll(Duration::ZERO)? {
+        return event::read().map(Some);
+    }
+    await_input(timeout)?;
+    if event::poll(Duration::ZERO)? { event::read().map(Some) } else { Ok(None) }
+}
+
+/// Waits until standard input is readable, a signal arrives or the time is over.
+fn await_input(timeout: Duration) -> io::Result<()> {
+    let input = io::stdin();
+    let mut terminal = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
+    match poll(&mut terminal, PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX)) {
+        // A new size is told by a signal.
+        Ok(_) | Err(Errno::EINTR) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    let gone = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
+    let [terminal] = terminal;
+    if terminal.revents().is_some_and(|events| events.intersects(gone)) {
+        return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the terminal is gone"));
+    }
+    Ok(())
 }
