@@ -22,7 +22,8 @@ pub struct Server {
 impl Server {
     /// Serves on free ports of 127.0.0.1, with a truth port and these options.
     pub fn start(options: &[&str]) -> Self {
-        let fixed = ["serve", "--die-with-parent", "--listen", "127.0.0.1:0", "--truth", "127.0.0.1:0"];
+        let parent = format!("--die-with-parent={}", std::process::id());
+        let fixed = ["serve", &parent, "--listen", "127.0.0.1:0", "--truth", "127.0.0.1:0"];
         Self::start_by(netscope(&[&fixed, options].concat()))
     }
 

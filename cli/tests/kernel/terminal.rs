@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{Winsize, openpty};
+use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{Termios, tcgetattr};
+use nix::unistd::Pid;
 
 use crate::watch::netscope;
 
@@ -186,6 +188,10 @@ fn read_screen(mut master: fs::File, screen: &Mutex<Vec<u8>>, hang_up: &AtomicBo
 
 impl Drop for Session {
     fn drop(&mut self) {
+        // What a failed test leaves must not disturb the next one.
+        for pid in self.others() {
+            let _ = kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGKILL);
+        }
         self.close();
         let _ = self.shell.kill();
         let _ = self.shell.wait();
