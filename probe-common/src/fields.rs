@@ -47,6 +47,8 @@ pub const FIELDS: &[Field] = &[
     field("OFF_SK_ACK_BACKLOG", "sock", "sk_ack_backlog", 4),
     field("OFF_SRTT_US", "tcp_sock", "srtt_us", 4),
     field("OFF_SYN_QUEUE_LEN", "inet_connection_sock", "icsk_accept_queue.qlen", 4),
+    field("OFF_ACCEPT_TAIL", "inet_connection_sock", "icsk_accept_queue.rskq_accept_tail", 8),
+    field("OFF_REQUEST_SK", "request_sock", "sk", 8),
     field("OFF_NET_INUM", "net", "ns.inum", 4),
     field("OFF_NET_STATISTICS", "net", "mib.net_statistics", 8),
     field("OFF_NET_SYNCOOKIES", "net", "ipv4.sysctl_tcp_syncookies", 1),

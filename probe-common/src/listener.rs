@@ -105,8 +105,6 @@ pub struct Queued {
     pub since_ns: u64,
     /// Identity of the listening address, [`Bind::id`].
     pub listener: u64,
-    /// 1 once the connection was closed by the peer while it waited.
-    pub dead: u64,
 }
 
 /// Client side and server side of a refused attempt.
@@ -163,7 +161,7 @@ const _: () = assert!(size_of::<Socket>() == 16);
 const _: () = assert!(size_of::<ListenerStats>() == 120);
 const _: () = assert!(size_of::<Baseline>() == 40);
 const _: () = assert!(size_of::<BaselineKey>() == 8);
-const _: () = assert!(size_of::<Queued>() == 24);
+const _: () = assert!(size_of::<Queued>() == 16);
 const _: () = assert!(size_of::<Tuple>() == 32);
 const _: () = assert!(size_of::<BucketKey>() == 16);
 const _: () = assert!(size_of::<Bucket>() == 16);

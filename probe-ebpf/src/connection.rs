@@ -10,7 +10,7 @@ use probe_common::listener::{Measure, mib};
 use crate::{
     config, listener,
     maps::{BINDS, LISTENERS, QUEUED},
-    read::{add, bind_key, probe, value},
+    read::{TCP_CLOSE, add, bind_key, probe, value},
 };
 
 /// Counts a connection that was destroyed while it still waited (net/ipv4/tcp_ipv4.c, tcp_v4_destroy_sock).
@@ -44,7 +44,7 @@ pub fn accepted(fd: u64) -> Option<()> {
         // SAFETY: a non-null per-CPU map value.
         unsafe {
             add(&raw mut (*stats).accepted, 1);
-            add(&raw mut (*stats).dead_before_accept, queued.dead);
+            add(&raw mut (*stats).dead_before_accept, u64::from(is_closed(socket)));
         }
         listener::record(queued.listener, Measure::AcceptWait, now.saturating_sub(queued.since_ns));
         return Some(());
@@ -56,6 +56,12 @@ pub fn accepted(fd: u64) -> Option<()> {
     // SAFETY: a non-null per-CPU map value.
     add(unsafe { &raw mut (*LISTENERS.get_ptr_mut(bind.id)?).accepted }, 1);
     Some(())
+}
+
+/// Whether the peer reset the connection while it waited.
+#[inline(always)]
+fn is_closed(socket: u64) -> bool {
+    probe::<u8>(socket, config::OFF_SKC_STATE.load()).is_some_and(|state| i32::from(state) == TCP_CLOSE)
 }
 
 /// The listening address that receives connections to `key`: the exact one before the wildcard of its family

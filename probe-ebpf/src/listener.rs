@@ -17,15 +17,12 @@ use crate::{
     config, drop,
     loss::lost,
     maps::{BINDS, BUCKETS, CHILD, LISTENERS, NAMESPACES, QUEUED, SOCKETS},
-    read::{
-        TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN, TCP_SYN_RECV, add, bind_key, direct, netns_of, probe, store,
-        value,
-    },
+    read::{TCP_ESTABLISHED, TCP_LISTEN, TCP_SYN_RECV, add, bind_key, direct, netns_of, probe, store, value},
     syscall::slot_of,
 };
 
-/// Follows sockets through their states (net/ipv4/af_inet.c, inet_sk_set_state): listen(), the child that is
-/// about to enter an accept queue, and the peer's close while it waits there.
+/// Follows sockets through their states (net/ipv4/af_inet.c, inet_sk_set_state): listen(), its end, and the
+/// child that is about to enter an accept queue.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub fn ns_set_state(ctx: BtfTracePointContext) -> i32 {
     let socket: *const u8 = ctx.arg(0);
@@ -41,11 +38,6 @@ pub fn ns_set_state(ctx: BtfTracePointContext) -> i32 {
         if let Some(child) = CHILD.get_ptr_mut(0) {
             store(child, socket as u64);
         }
-    } else if new == TCP_CLOSE
-        && let Some(queued) = QUEUED.get_ptr_mut(socket as u64)
-    {
-        // SAFETY: a map value; a race with its removal writes into a recycled element of the same map.
-        unsafe { (*queued).dead = 1 };
     }
     0
 }
@@ -65,7 +57,7 @@ pub fn ns_data_ready(ctx: BtfTracePointContext) -> i32 {
 #[inline(always)]
 fn entered(socket: *const u8) -> Option<()> {
     let child = CHILD.get_ptr_mut(0)?;
-    let child_address = value(child);
+    let stashed = value(child);
     store(child, 0);
     let known = value(SOCKETS.get_ptr(cookie_of(socket))?);
     let stats = LISTENERS.get_ptr_mut(known.listener)?;
@@ -74,6 +66,7 @@ fn entered(socket: *const u8) -> Option<()> {
     if let Some(depth) = direct::<u32>(socket, config::OFF_SK_ACK_BACKLOG.load()) {
         record(known.listener, Measure::Depth, u64::from(depth));
     }
+    let child_address = if stashed == 0 { newest(socket) } else { stashed };
     if child_address == 0 {
         lost(Loss::NoChild);
         return None;
@@ -87,12 +80,20 @@ fn entered(socket: *const u8) -> Option<()> {
     if known.traced == 1 {
         // SAFETY: no memory is touched.
         let since_ns = unsafe { bpf_ktime_get_ns() };
-        let queued = Queued { since_ns, listener: known.listener, dead: 0 };
+        let queued = Queued { since_ns, listener: known.listener };
         if QUEUED.insert(child_address, queued, 0).is_err() {
             lost(Loss::QueuedFull);
         }
     }
     Some(())
+}
+
+/// The connection at the end of the accept queue, or 0: the one that just entered, unless another CPU added one
+/// since. Needed when the kernel skipped `ns_set_state` because it interrupted itself, and for fast open.
+#[inline(always)]
+fn newest(listener: *const u8) -> u64 {
+    let request = probe::<u64>(listener as u64, config::OFF_ACCEPT_TAIL.load()).unwrap_or(0);
+    probe(request, config::OFF_REQUEST_SK.load()).unwrap_or(0)
 }
 
 /// Notes a listening socket and its address, and takes the namespace's baseline before its first drop.

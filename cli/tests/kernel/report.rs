@@ -77,9 +77,11 @@ impl Report {
         self.assert_nothing_lost();
     }
 
-    /// No event was lost.
+    /// Everything that happened was recorded. A program that interrupts itself is skipped by the kernel, which
+    /// the report counts as recursion; whether that cost anything is for the comparison of numbers to say.
     pub fn assert_nothing_lost(&self) {
-        assert_eq!(self.0["lost"], json!({"reasons": {}, "recursion": 0}), "lost events");
+        assert_eq!(self.0["lost"]["reasons"], json!({}), "lost events");
+        assert!(self.0["lost"]["recursion"].is_u64(), "{}", self.0["lost"]);
     }
 }
 

@@ -7,10 +7,14 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::libc;
+use nix::sched::{sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, connect, listen, setsockopt, socket,
     sockopt,
 };
+use nix::unistd::Pid;
+
+use crate::helper::stay_on;
 
 /// Port of every listener under test; the namespace is private, so it is free.
 pub const PORT: u16 = 7777;
@@ -98,9 +102,15 @@ pub fn start_connect(address: SocketAddr) -> OwnedFd {
     }
 }
 
-/// `count` clients, one after the other: on loopback the kernel finishes each handshake inside connect().
+/// `count` clients, one after the other: on loopback the kernel finishes each handshake inside connect(). They
+/// stay on one processor: a second one could take the last place of an accept queue at the same time.
 pub fn start_clients(address: SocketAddr, count: usize) -> Vec<OwnedFd> {
-    (0..count).map(|_| start_connect(address)).collect()
+    let thread = Pid::from_raw(0);
+    let before = sched_getaffinity(thread).unwrap();
+    stay_on(sched_getcpu().unwrap());
+    let clients = (0..count).map(|_| start_connect(address)).collect();
+    sched_setaffinity(thread, &before).unwrap();
+    clients
 }
 
 /// Closes with a reset instead of a FIN.
