@@ -158,7 +158,7 @@ fn send(pid: u32, signal: Signal) {
 }
 
 /// Whether there is nothing to run, said on stderr.
-fn without_binary() -> bool {
+pub fn without_binary() -> bool {
     if scenario_only() {
         skip("needs netscope, NETSCOPE_TEST_SCENARIO_ONLY is set");
     }

@@ -131,6 +131,21 @@ impl Session {
         self.keys.as_mut().unwrap().write_all(keys).unwrap();
     }
 
+    /// Gives the terminal another size.
+    pub fn resize(&self, rows: u16, columns: u16) {
+        let status = Command::new("stty")
+            .args(["rows", &rows.to_string(), "cols", &columns.to_string()])
+            .stdin(self.slave.as_ref().unwrap().try_clone().unwrap())
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits until more than `bytes` were written to the terminal.
+    pub fn await_growth(&self, bytes: usize) {
+        wait_for("output", || (self.screen().len() > bytes).then_some(()));
+    }
+
     /// Waits until the shell goes on, and returns the exit code that it saw.
     pub fn exit_code(&self) -> u8 {
         self.await_text(LEFT);
