@@ -161,18 +161,26 @@ impl Collector {
     /// Reads the processes; one that ended is left out from now on, which the model tells by comparison.
     fn read_processes(&mut self) -> Vec<Process> {
         let mut found = Vec::new();
+        let mut ended = None;
         let notices = &mut self.notices;
         self.processes.retain_mut(|reader| match reader.read(None) {
             Ok(process) => {
                 found.push(process);
                 true
             }
-            Err(ProcessError::Gone { .. }) => false,
+            Err(ProcessError::Gone { pid }) => {
+                ended = Some(pid);
+                false
+            }
             Err(error) => {
                 notices.push(format!("{error}; it is no longer looked at"));
                 false
             }
         });
+        // A screen that goes on without its target would say that nothing stands out.
+        if let Some(pid) = ended.filter(|_| self.processes.is_empty()) {
+            self.notices.push(format!("process {pid} has ended: no process is left to watch"));
+        }
         found
     }
 }

@@ -23,6 +23,8 @@ mod helper;
 #[cfg(test)]
 mod isolation;
 #[cfg(test)]
+mod live;
+#[cfg(test)]
 mod netns;
 #[cfg(test)]
 mod process;

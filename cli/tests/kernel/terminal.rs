@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{Winsize, openpty};
+use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{Termios, tcgetattr};
+use nix::unistd::Pid;
 
 use crate::watch::netscope;
 
@@ -129,6 +131,21 @@ impl Session {
         self.keys.as_mut().unwrap().write_all(keys).unwrap();
     }
 
+    /// Gives the terminal another size.
+    pub fn resize(&self, rows: u16, columns: u16) {
+        let status = Command::new("stty")
+            .args(["rows", &rows.to_string(), "cols", &columns.to_string()])
+            .stdin(self.slave.as_ref().unwrap().try_clone().unwrap())
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits until more than `bytes` were written to the terminal.
+    pub fn await_growth(&self, bytes: usize) {
+        wait_for("output", || (self.screen().len() > bytes).then_some(()));
+    }
+
     /// Waits until the shell goes on, and returns the exit code that it saw.
     pub fn exit_code(&self) -> u8 {
         self.await_text(LEFT);
@@ -186,6 +203,10 @@ fn read_screen(mut master: fs::File, screen: &Mutex<Vec<u8>>, hang_up: &AtomicBo
 
 impl Drop for Session {
     fn drop(&mut self) {
+        // What a failed test leaves must not disturb the next one.
+        for pid in self.others() {
+            let _ = kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGKILL);
+        }
         self.close();
         let _ = self.shell.kill();
         let _ = self.shell.wait();
