@@ -66,7 +66,7 @@ fn check(session: &Session) {
 
 /// The child of the other tests: takes the terminal and leaves by the way it was told.
 #[test]
-#[ignore = "runs as the child of the other tests"]
+#[ignore = "not a test: the other tests start it as their child"]
 fn takes_the_terminal() {
     let Ok(way) = std::env::var(WAY) else { return };
     let guard = terminal::enter().unwrap();

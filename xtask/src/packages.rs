@@ -55,6 +55,8 @@ pub const PACKAGES: &[Package] = &[
     program(Purpose::Tests, "strace", "strace"),
     program(Purpose::Tests, "nginx-light", "nginx"),
     program(Purpose::Tests, "redis-server", "redis-server"),
+    program(Purpose::Tests, "nodejs", "node"),
+    program(Purpose::Tests, "python3", "python3"),
     program(Purpose::Tests, "wrk", "wrk"),
     program(Purpose::Tests, "apache2-utils", "ab"),
     program(Purpose::Tests, "tmux", "tmux"),

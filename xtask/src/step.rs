@@ -206,12 +206,12 @@ mod tests {
     fn later_steps_run_after_a_failure() {
         let mut steps = Steps::default();
         let mut reached = false;
-        steps.run("first", || bail!("no"));
-        steps.run("second", || {
+        steps.run("a step that an example breaks", || bail!("on purpose"));
+        steps.run("the step after it", || {
             reached = true;
             Ok(())
         });
         assert!(reached);
-        assert_eq!(steps.finish().unwrap_err().to_string(), "failed: first");
+        assert_eq!(steps.finish().unwrap_err().to_string(), "failed: a step that an example breaks");
     }
 }

@@ -24,19 +24,32 @@ pub struct Summary {
 
 impl Summary {
     /// Reads the output of `cargo test -- --show-output`. A test that skips passes for the harness and prints
-    /// its line; it is counted as skipped here.
+    /// its line; it is counted as skipped here. A test that runs a harness of its own in another process shows
+    /// that one's output inside its own, which counts for nothing.
     #[must_use]
     pub fn of(output: &str) -> Self {
         let mut summary = Self::default();
+        // How many tests each harness announced whose result is still to come, outermost first.
+        let mut open: Vec<u64> = Vec::new();
         for line in output.lines() {
-            if line.starts_with("test result: ") {
-                summary.results.push(line.to_owned());
-                summary.passed += number_before(line, "passed");
-                summary.failed += number_before(line, "failed");
+            if let Some(announced) = line.strip_prefix("running ") {
+                open.extend(announced.split(' ').next().and_then(|number| number.parse::<u64>().ok()));
+            } else if line.starts_with("test result: ") {
+                let count = |word| number_before(line, word);
+                let ran = count("passed") + count("failed") + count("ignored") + count("measured");
+                // A harness that died printed no result: those inside the one that ends here are over too.
+                open.truncate(open.iter().rposition(|announced| *announced == ran).unwrap_or_default());
+                if open.is_empty() {
+                    summary.results.push(line.to_owned());
+                    summary.passed += count("passed");
+                    summary.failed += count("failed");
+                }
             } else if let Some((name, outcome)) =
                 line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... "))
             {
-                summary.add_test(name, outcome);
+                if open.len() == 1 {
+                    summary.add_test(name, outcome);
+                }
             } else {
                 summary.add_skip(line);
             }
@@ -142,6 +155,23 @@ test result: ok. 1 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; fini
         let text = summary.text();
         assert_eq!(text.lines().last(), Some("2 passed, 1 failed, 2 skipped"));
         assert_eq!(text.lines().filter(|line| line.starts_with("test result: ")).count(), 2);
+    }
+
+    #[test]
+    fn a_harness_inside_a_test_counts_for_nothing() {
+        let inner = "running 1 test\ntest inner ... FAILED\ntest result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured;\n";
+        let outer = |inner: &str| {
+            format!(
+                "running 2 tests\ntest a ... ok\ntest b ... FAILED\n---- b stdout ----\n{inner}\
+                 test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured;\n"
+            )
+        };
+        // The second one died before it printed its result.
+        for inner in [inner, "running 1 test\n"] {
+            let summary = Summary::of(&outer(inner).repeat(2));
+            assert_eq!((summary.passed, summary.failed, summary.results.len()), (2, 2, 2), "{inner}");
+            assert_eq!(summary.failures.iter().collect::<Vec<_>>(), ["b"]);
+        }
     }
 
     #[test]

@@ -8,8 +8,19 @@ use demo_server::scenario::Scenario;
 
 use super::{quantity, scenario};
 
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  netscope serve --stall 400ms/1s --backlog 128   pauses that fill the accept queue
+  netscope serve --workers 4 --max-fds 256        four loops, few descriptors";
+
+const LOAD_EXAMPLES: &str = "\
+Examples:
+  netscope load 127.0.0.1:8080 --rate 2k --for 30s           clients of the internet
+  netscope load 127.0.0.1:8080 --users 500 --think 200ms     a pool with pauses";
+
 /// netscope serve.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = SERVE_EXAMPLES)]
 pub struct ServeArgs {
     /// Address to serve; port 0 takes a free one, which is printed
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
@@ -54,6 +65,7 @@ pub struct ServeArgs {
 
 /// netscope load.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = LOAD_EXAMPLES)]
 pub struct LoadArgs {
     /// Server to load, on this host: a loopback address
     #[arg(value_name = "ADDR:PORT")]

@@ -6,7 +6,7 @@ use clap::Args;
 
 use demo_server::scenario::Scenario;
 
-use super::{FailOn, Sources, quantity, scenario};
+use super::{FailOn, Sources, Trees, quantity, scenario};
 
 const REPORT_EXAMPLES: &str = "\
 Examples:
@@ -73,7 +73,7 @@ pub struct LiveArgs {
     /// End after this time
     #[arg(long, value_name = "TIME", value_parser = quantity::positive_duration)]
     pub r#for: Option<Duration>,
-    /// Where to read
+    /// Where to read, and how to load the probes
     #[command(flatten)]
     pub sources: Sources,
 }
@@ -90,7 +90,7 @@ pub struct AttachArgs {
     /// End after this time
     #[arg(long, value_name = "TIME", value_parser = quantity::positive_duration)]
     pub r#for: Option<Duration>,
-    /// Where to read
+    /// Where to read, and how to load the probes
     #[command(flatten)]
     pub sources: Sources,
 }
@@ -114,7 +114,7 @@ pub struct ReportArgs {
     /// Exit with 1 at a finding of this severity or worse: fail, warn, info or never
     #[arg(long, value_name = "SEVERITY", value_enum, default_value = "fail", hide_possible_values = true)]
     pub fail_on: FailOn,
-    /// Where to read
+    /// Where to read, and how to load the probes
     #[command(flatten)]
     pub sources: Sources,
 }
@@ -137,7 +137,7 @@ pub struct AuditArgs {
     pub fail_on: FailOn,
     /// Where to read
     #[command(flatten)]
-    pub sources: Sources,
+    pub trees: Trees,
 }
 
 /// netscope doctor.
@@ -146,7 +146,7 @@ pub struct DoctorArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Where to read
+    /// Where to read, and how to load the probes
     #[command(flatten)]
     pub sources: Sources,
 }

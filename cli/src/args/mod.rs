@@ -40,15 +40,23 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// Where to read, and how much to say.
+/// Where to read.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Sources {
+pub struct Trees {
     /// Read processes and counters from this procfs mount
     #[arg(long, value_name = "DIR", default_value = "/proc", help_heading = "Sources")]
     pub procfs: PathBuf,
     /// Read processors and cgroups from this sysfs mount
     #[arg(long, value_name = "DIR", default_value = "/sys", help_heading = "Sources")]
     pub sysfs: PathBuf,
+}
+
+/// Where to read, and how to load the probes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Sources {
+    /// Where to read.
+    #[command(flatten)]
+    pub trees: Trees,
     /// Read the kernel's type information from FILE [default: SYSFS/kernel/btf/vmlinux]
     #[arg(long, value_name = "FILE", help_heading = "Sources")]
     pub btf: Option<PathBuf>,

@@ -11,7 +11,7 @@ use super::{output, session};
 /// # Errors
 /// The target cannot be opened, or the output not be written.
 pub fn run(arguments: &AuditArgs) -> anyhow::Result<ExitCode> {
-    let mut collector = session::open(&arguments.sources, &arguments.target)?;
+    let mut collector = session::open(&arguments.trees, &arguments.target)?;
     let sample = collector.sample();
     for notice in collector.take_notices() {
         output::complain(&notice);

@@ -64,7 +64,7 @@ pub fn run(mut arguments: LiveArgs) -> anyhow::Result<ExitCode> {
     if let Some(demo) = &demo {
         arguments.target.pid = Some(demo.pid());
     }
-    let mut collector = session::open(&arguments.sources, &arguments.target)?;
+    let mut collector = session::open(&arguments.sources.trees, &arguments.target)?;
     let end = arguments.r#for.map(|time| Instant::now() + time);
     if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
         return plain(&arguments, &mut collector, &mut interrupts, demo.as_mut(), end);

@@ -25,7 +25,7 @@ const TIMED: Duration = Duration::from_millis(25);
 /// The target cannot be opened, or the output not be written.
 pub fn run(arguments: &ReportArgs) -> anyhow::Result<ExitCode> {
     let mut interrupts = Interrupts::block()?;
-    let mut collector = session::open(&arguments.sources, &arguments.target)?;
+    let mut collector = session::open(&arguments.sources.trees, &arguments.target)?;
     collector.start_probes(&session::kernel_options(&arguments.sources));
     let first = collector.sample();
     for notice in collector.take_notices() {

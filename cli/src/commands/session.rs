@@ -3,7 +3,7 @@
 use std::{io::IsTerminal, process::ExitCode};
 
 use crate::{
-    args::{DeclaredArgs, FailOn, Sources, TargetArgs},
+    args::{DeclaredArgs, FailOn, Sources, TargetArgs, Trees},
     collect::Collector,
     findings::{Assessment, DeclaredLoad, Options as AssessOptions, assess},
     host::Roots,
@@ -16,15 +16,15 @@ use crate::{
 use super::{EXIT_FINDING, output};
 
 /// Where the trees are mounted.
-pub fn roots(sources: &Sources) -> Roots {
-    Roots { procfs: sources.procfs.clone(), sysfs: sources.sysfs.clone() }
+pub fn roots(trees: &Trees) -> Roots {
+    Roots { procfs: trees.procfs.clone(), sysfs: trees.sysfs.clone() }
 }
 
 /// How to load the probes.
 pub fn kernel_options(sources: &Sources) -> kernel::Options {
     kernel::Options {
-        btf: sources.btf.clone().unwrap_or_else(|| sources.sysfs.join("kernel/btf/vmlinux")),
-        procfs: sources.procfs.clone(),
+        btf: sources.btf.clone().unwrap_or_else(|| sources.trees.sysfs.join("kernel/btf/vmlinux")),
+        procfs: sources.trees.procfs.clone(),
         map_entries: sources.map_entries,
         verbose: sources.verbose,
     }
@@ -34,13 +34,13 @@ pub fn kernel_options(sources: &Sources) -> kernel::Options {
 ///
 /// # Errors
 /// The target does not exist or cannot be read.
-pub fn open(sources: &Sources, target: &TargetArgs) -> anyhow::Result<Collector> {
+pub fn open(trees: &Trees, target: &TargetArgs) -> anyhow::Result<Collector> {
     let selector = match (target.pid, target.port) {
         (Some(pid), _) => Selector::Pid(pid),
         (None, Some(port)) => Selector::Port(port),
         (None, None) => Selector::All,
     };
-    let roots = roots(sources);
+    let roots = roots(trees);
     let target = target::resolve(&roots, &selector)?;
     Collector::open(&roots, target)
 }

@@ -178,7 +178,7 @@ fn section(peers: &[Peer], pairs: &[Result<Vec<Pair>, String>], load: &Load, opt
         "## What tracing a saturated server costs it\n\n\
          nginx with one worker and `return 200`, wrk with {CONNECTIONS} keep-alive connections{pinned}. Each figure is \
          the worker under the tool divided by the worker untraced, measured one right after the other; the median of \
-         {} rounds of {} s. Untraced: {rate:.0} requests/s, {cpu:.1} µs of the worker's CPU time for each{counted}.\n\n\
+         all rounds ({} of {} s). Untraced: {rate:.0} requests/s, {cpu:.1} µs of the worker's CPU time for each{counted}.\n\n\
          {}\n\
          Machine: {}. {}.\n\nCommand: `{}`",
         options.rounds,
