@@ -7,7 +7,10 @@ use crate::sample::{Lost, ProbeState, ProbeStatus};
 use super::window::Ends;
 use super::{OwnCost, Quality, number};
 
-/// Events that could not be recorded in the window; `None` unless a probe ran at both ends: nothing was counted,
+/// The reason that is a state: a listener that did not fit when it was found stays unknown, in every window.
+const LASTING: &str = "listeners_full";
+
+/// Events that could not be recorded in the window, and listeners that are unknown in it; `None` unless a probe ran at both ends: nothing was counted,
 /// so nothing was found to be lost either.
 pub(super) fn lost(ends: &Ends<'_>) -> Option<Lost> {
     let (earlier, later) = ends.probes()?;
@@ -19,7 +22,7 @@ pub(super) fn lost(ends: &Ends<'_>) -> Option<Lost> {
     }
     let mut reasons = BTreeMap::new();
     for (reason, &count) in &later.lost.reasons {
-        let before = earlier.lost.reasons.get(reason).copied().unwrap_or(0);
+        let before = earlier.lost.reasons.get(reason).filter(|_| reason != LASTING).copied().unwrap_or(0);
         let new = count.saturating_sub(before);
         if new > 0 {
             reasons.insert(reason.clone(), new);
@@ -74,6 +77,17 @@ mod tests {
         let lost = Model::between(&earlier, &later, &Peaks::default()).lost.unwrap();
         assert_eq!(lost.recursion, 2);
         assert_eq!(lost.reasons.into_iter().collect::<Vec<_>>(), [("errors_full".to_owned(), 3)]);
+    }
+
+    #[test]
+    fn a_listener_that_did_not_fit_before_the_window_is_still_unknown_in_it() {
+        let (mut earlier, mut later) = testing::pair_with_probes(1.0);
+        for sample in [&mut earlier, &mut later] {
+            let lost = &mut sample.probes.as_mut().unwrap().lost;
+            lost.reasons.insert("listeners_full".to_owned(), 3);
+        }
+        let lost = Model::between(&earlier, &later, &Peaks::default()).lost.unwrap();
+        assert_eq!(lost.reasons.into_iter().collect::<Vec<_>>(), [("listeners_full".to_owned(), 3)]);
     }
 
     #[test]

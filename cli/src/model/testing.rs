@@ -258,7 +258,7 @@ fn count_overflow(probes: &mut Probes) {
     let waits = [[1_200_000; 97].as_slice(), &[480_000_000; 3]].concat();
     counted.accept_wait_ns = histogram(LISTENER_SUB_BITS, &waits);
     counted.handshake_ns = histogram(LISTENER_SUB_BITS, &[31_000; 100]);
-    probes.listeners = vec![counted];
+    probes.listeners = vec![counted, probed("::", 22)];
     let traced = &mut probes.processes[0];
     (traced.voluntary, traced.involuntary) = (Some(12_400), Some(231));
     traced.run_queue_ns = Some(run_queue(&[[3_000; 98].as_slice(), &[150_000; 2]].concat()));

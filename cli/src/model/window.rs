@@ -75,9 +75,13 @@ impl<'a> Ends<'a> {
     /// Whether events were lost in the window for one of `reasons` (names of `probe_common::loss`) or to the
     /// recursion guard. A distribution over the others is a sample.
     pub fn lost_any(&self, reasons: &[&str]) -> bool {
-        super::cost::lost(self).is_some_and(|lost| {
-            lost.recursion > 0 || reasons.iter().any(|&reason| lost.reasons.contains_key(reason))
-        })
+        let to_recursion = super::cost::lost(self).is_some_and(|lost| lost.recursion > 0);
+        to_recursion || reasons.iter().any(|&reason| self.lost_for(reason))
+    }
+
+    /// Whether something was lost in the window for `reason`.
+    pub fn lost_for(&self, reason: &str) -> bool {
+        super::cost::lost(self).is_some_and(|lost| lost.reasons.contains_key(reason))
     }
 }
 

@@ -13,6 +13,8 @@ mod accept;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod cleanup;
 #[cfg(test)]
 mod demo;

@@ -121,8 +121,9 @@ fn system_calls_and_errors_equal_those_made() {
     });
 }
 
-const SLEEPS: u64 = 200;
-const TURNS: u64 = 3000;
+/// Sleeps of one thread, and turns that each of the two others takes.
+pub const SLEEPS: u64 = 200;
+pub const TURNS: u64 = 3000;
 
 /// Three threads on one processor between two signs of the parent: one sleeps, two take turns.
 pub fn make_switches() {

@@ -156,15 +156,16 @@ pub struct Watch {
 impl Watch {
     /// Watches the listener on `port`; returns when the window is open.
     pub fn port(port: u16) -> Self {
-        Self::start(&["--port", &port.to_string()])
+        Self::with(&["--port", &port.to_string()])
     }
 
     /// Watches the process `pid`; returns when the window is open.
     pub fn pid(pid: u32) -> Self {
-        Self::start(&["--pid", &pid.to_string()])
+        Self::with(&["--pid", &pid.to_string()])
     }
 
-    fn start(target: &[&str]) -> Self {
+    /// Watches what these arguments say; returns when the window is open.
+    pub fn with(target: &[&str]) -> Self {
         if scenario_only() {
             return Self { running: None };
         }

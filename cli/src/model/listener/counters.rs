@@ -33,7 +33,9 @@ impl Counted {
         let (Some(netns), Some(_), Some((before, now))) = (netns, ends.namespaces(), ends.probes()) else {
             return Self::default();
         };
-        let window = Window::of(find(before, netns, key), find(now, netns, key));
+        // The programs make the counters of a listener when they find it: without any it is unknown to them.
+        let Some(counters) = find(now, netns, key) else { return Self::default() };
+        let window = Window::of(find(before, netns, key), counters);
         let values = &window.values;
         // A process that is not traced could take connections unseen, so all holders must be.
         let traced = |probes: &Probes| {
@@ -41,7 +43,8 @@ impl Counted {
             probes.accepts_counted && !pids.is_empty() && pids.iter().all(is_traced)
         };
         let drops = before.drops_attributed && now.drops_attributed;
-        let entries = before.entries_counted && now.entries_counted;
+        // Which of the sockets did not fit is not known, so any entry may have gone unseen.
+        let entries = before.entries_counted && now.entries_counted && !ends.lost_for("listeners_full");
         let accepts = traced(before) && traced(now);
         let quality =
             |reasons: &[&str]| if ends.lost_any(reasons) { Quality::Sampled } else { Quality::Exact };
@@ -105,8 +108,7 @@ fn find(probes: &Probes, netns: u64, (address, port): Key) -> Option<&ListenerCo
     })
 }
 
-/// Increments of one address. Counters that do not exist yet are zeros: the programs create them at the first
-/// event.
+/// Increments of one address. Without counters before, it was opened in the window, and they began at zero.
 struct Window {
     values: ListenerValues,
     depth: Histogram,
@@ -115,17 +117,12 @@ struct Window {
 }
 
 impl Window {
-    fn of(before: Option<&ListenerCounters>, now: Option<&ListenerCounters>) -> Self {
-        let histogram = |of: fn(&ListenerCounters) -> &Histogram| match (before.map(of), now.map(of)) {
-            (Some(before), Some(now)) => before.until(now),
-            (None, Some(now)) => now.clone(),
-            (_, None) => Histogram::new(sample::Scale::Linear(probe_common::histogram::LISTENER_SUB_BITS)),
+    fn of(before: Option<&ListenerCounters>, now: &ListenerCounters) -> Self {
+        let histogram = |of: fn(&ListenerCounters) -> &Histogram| {
+            before.map_or_else(|| of(now).clone(), |before| of(before).until(of(now)))
         };
-        let values = now.map_or_else(ListenerValues::default, |now| {
-            increment(before.map(|before| &before.stats), &now.stats)
-        });
         Self {
-            values,
+            values: increment(before.map(|before| &before.stats), &now.stats),
             depth: histogram(|counters| &counters.depth),
             accept_wait_ns: histogram(|counters| &counters.accept_wait_ns),
             handshake_ns: histogram(|counters| &counters.handshake_ns),

@@ -10,6 +10,7 @@ fn with_listener() -> (Sample, Sample) {
     let (mut earlier, mut later) = testing::pair_with_probes(1.0);
     set(&mut earlier, vec![testing::listener("127.0.0.1", 80, 128)]);
     set(&mut later, vec![testing::listener("127.0.0.1", 80, 128)]);
+    counted(&mut later);
     (earlier, later)
 }
 
@@ -99,7 +100,25 @@ fn counters_of_another_namespace_are_not_joined() {
     let counters = counted(&mut samples.1);
     counters.netns = 1;
     counters.stats.entered = 1000;
-    assert_eq!(only(&samples).entered, Some(0));
+    assert_eq!(only(&samples).entered, None);
+}
+
+#[test]
+fn a_listener_that_the_probes_do_not_know_has_no_counters() {
+    let mut samples = with_listener();
+    samples.1.probes.as_mut().unwrap().listeners.clear();
+    let row = only(&samples);
+    assert_eq!((row.entered, row.drops, row.cookies, row.refused_attempts), (None, None, None, None));
+}
+
+#[test]
+fn entries_are_unknown_once_a_listening_socket_did_not_fit() {
+    let mut samples = with_listener();
+    counted(&mut samples.1).stats.entered = 3;
+    for sample in [&mut samples.0, &mut samples.1] {
+        sample.probes.as_mut().unwrap().lost.reasons.insert("listeners_full".to_owned(), 1);
+    }
+    assert_eq!((only(&samples).entered, only(&samples).drops.is_some()), (None, true));
 }
 
 #[test]
@@ -211,7 +230,7 @@ fn a_wildcard_is_not_joined_with_the_counters_of_the_other_family() {
     let mut counters = testing::probed("0.0.0.0", 80);
     counters.stats.entered = 5;
     samples.1.probes.as_mut().unwrap().listeners = vec![counters.clone()];
-    assert_eq!(only(&samples).entered, Some(0));
+    assert_eq!(only(&samples).entered, None);
     counters.address = "::".parse().unwrap();
     samples.1.probes.as_mut().unwrap().listeners = vec![counters];
     assert_eq!(only(&samples).entered, Some(5));

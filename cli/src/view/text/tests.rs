@@ -167,6 +167,8 @@ fn listeners_of_every_kind() {
     list.push(testing::listener("::1", 5432, 200));
     let Reading::Value(before) = &mut samples.0.namespace.listeners else { panic!() };
     before.truncate(1);
+    let counted = list.iter().map(|socket| testing::probed(&socket.address.to_string(), socket.port));
+    samples.1.probes.as_mut().unwrap().listeners.extend(counted.skip(1));
     samples.1.namespace.listeners = Reading::Value(list);
     for pid in [812, 813, 814] {
         let mut worker = testing::process(pid);
