@@ -64,6 +64,7 @@ pub const PACKAGES: &[Package] = &[
     program(Purpose::Tests, "bpftool", "bpftool"),
     program(Purpose::Tests, "util-linux", "unshare"),
     program(Purpose::Tests, "bsdutils", "script"),
+    program(Purpose::Tests, "groff-base", "groff"),
     file(Purpose::Object, "rustc-web", "/usr/bin/rustc"),
     file(Purpose::Object, "cargo-web", "/usr/bin/cargo"),
     file(Purpose::Object, "libstd-rust-web-dev-bpf", "/usr/lib/rustlib/bpfel-unknown-none/lib"),
