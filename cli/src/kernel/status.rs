@@ -86,18 +86,22 @@ impl Outcome {
                 if io_error.raw_os_error() == Some(nix::libc::EPERM) {
                     return Self::permission(&format!("BPF_PROG_LOAD: {}", errno(io_error)));
                 }
-                let log = verifier_log.to_string();
-                let lines: Vec<&str> = log.lines().collect();
-                let kept = if verbose { 0 } else { lines.len().saturating_sub(LOG_TAIL) };
-                let mut reason = format!("the kernel refused the program: {}", errno(io_error));
-                for line in lines.iter().skip(kept) {
-                    let _ = write!(reason, "\n  {line}");
-                }
-                Self::failed(reason, Some("report this with the output of `netscope doctor --verbose`"))
+                Self::refused(io_error, &verifier_log.to_string(), verbose)
             }
             other if is_permission(other) => Self::permission(&chain(other)),
             other => Self::failed(chain(other), None),
         }
+    }
+
+    /// The verifier said no; its last lines tell what to, all of them if `verbose`.
+    fn refused(error: &io::Error, log: &str, verbose: bool) -> Self {
+        let lines: Vec<&str> = log.lines().collect();
+        let left_out = if verbose { 0 } else { lines.len().saturating_sub(LOG_TAIL) };
+        let mut reason = format!("the kernel refused the program: {}", errno(error));
+        for line in lines.iter().skip(left_out) {
+            let _ = write!(reason, "\n  {line}");
+        }
+        Self::failed(reason, Some("report this with the output of `netscope doctor --verbose`"))
     }
 
     fn permission(what: &str) -> Self {
@@ -211,5 +215,27 @@ pub fn lost(kernel: &Kernel, counters: &[u64]) -> Lost {
     Lost {
         reasons: reasons.map(|(name, &count)| ((*name).to_owned(), count)).collect(),
         recursion: recursion_misses(kernel),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(verbose: bool) -> String {
+        let log: String = (0..100).map(|line| format!("{line}: (b7) r0 = {line}\n")).collect();
+        match Outcome::refused(&io::Error::from_raw_os_error(nix::libc::EINVAL), &log, verbose) {
+            Outcome::Failed { reason, .. } => reason,
+            Outcome::Ready => panic!("a refused program is not ready"),
+        }
+    }
+
+    #[test]
+    fn a_refused_program_shows_the_last_lines_of_the_verifier() {
+        let text = reason(false);
+        assert!(text.starts_with("the kernel refused the program: EINVAL"), "{text}");
+        assert!(text.ends_with("99: (b7) r0 = 99"), "{text}");
+        assert_eq!(text.lines().count(), 1 + LOG_TAIL);
+        assert_eq!(reason(true).lines().count(), 101);
     }
 }
